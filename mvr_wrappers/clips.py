@@ -1,0 +1,89 @@
+"""Clips: what travels from the recorder to the dataset. Plain frozen values, NumPy arrays only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.errors import ConfigError
+
+
+def frame_indices(length: int, frames: int) -> NDArray[np.int64]:
+    """Returns which states of a clip are filmed: the middle of each of `frames` equal segments.
+
+    Clips whose starts differ by a multiple of `length / frames` therefore share frames.
+
+    Args:
+        length: states in the clip.
+        frames: frames to take, at most `length`.
+
+    Returns:
+        int64 array (frames,), increasing, values in [0, length).
+    """
+    if not 0 < frames <= length:
+        raise ConfigError(f"a clip of {length} states cannot give {frames} frames; set 0 < frames <= length")
+    return (2 * np.arange(frames) + 1) * length // (2 * frames)
+
+
+def clip_starts(n_states: int, length: int, stride: int) -> list[int]:
+    """Returns the first state of each clip cut from an episode.
+
+    The last clip always ends on the episode's last state, so success at the very end is seen.
+
+    Args:
+        n_states: states in the episode, the initial one included.
+        length: states in a clip.
+        stride: states between the starts of neighbouring clips.
+
+    Returns:
+        Increasing start indices; empty when the episode is shorter than one clip.
+    """
+    last = n_states - length
+    if last < 0:
+        return []
+    starts = list(range(0, last + 1, stride))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """L consecutive states of one episode, filmed as F frames from V views.
+
+    Attributes:
+        states: float32 (L, D), the states the frames were taken from, in order.
+        frames: uint8 (V, F, H, W, 3), RGB, upright.
+        views: int64 (V,), index of each filmed view in the camera rig.
+    """
+
+    states: NDArray[np.float32]
+    frames: NDArray[np.uint8]
+    views: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Checks ranks and that frames and views are parallel."""
+        if self.states.ndim != 2 or self.frames.ndim != 5 or self.frames.shape[-1] != 3:
+            raise ConfigError(
+                "a clip needs states (L, D) and frames (V, F, H, W, 3), "
+                f"got {self.states.shape} and {self.frames.shape}"
+            )
+        if self.views.shape != self.frames.shape[:1]:
+            raise ConfigError(f"a clip filmed from {len(self.frames)} views needs as many view indices, got {self.views}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredClip:
+    """A clip after scoring: the frames are gone, one score and one embedding a view remain.
+
+    Attributes:
+        states: float32 (L, D).
+        views: int64 (V,), index of each view in the camera rig.
+        scores: float32 (V,), psi: cosine between video and prompt embedding (paper section 4.1).
+        embeddings: float32 (V, E), unit rows, the video embedding of each view.
+    """
+
+    states: NDArray[np.float32]
+    views: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    embeddings: NDArray[np.float32]

@@ -1,0 +1,52 @@
+"""Errors of the package. Each message names the cause and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MVRError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(MVRError, ValueError):
+    """A setting, a task file or an argument has a value that cannot work."""
+
+
+class UnknownNameError(MVRError, LookupError):
+    """A task, scorer, preset or camera name that does not exist."""
+
+
+class EnvError(MVRError, TypeError):
+    """The environment is of a kind that cannot be filmed or shaped."""
+
+
+class FilmingError(MVRError, RuntimeError):
+    """A frame could not be rendered, most often because no OpenGL back end starts."""
+
+
+class ScorerError(MVRError, RuntimeError):
+    """A scorer could not be loaded, or its weights do not fit."""
+
+
+class NonFiniteError(MVRError, ArithmeticError):
+    """An observation or a reward is NaN or infinite."""
+
+
+class EngineError(MVRError, RuntimeError):
+    """The reward engine failed, was closed, or is used from a place it cannot serve."""
+
+
+class MissingExtraError(MVRError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        """Names the extra of this distribution that installs `package`."""
+        super().__init__(f"{purpose} needs {package}. Install it with: pip install 'mvr-wrappers[{extra}]'")
+
+
+def nearest(name: str, valid: Iterable[str], count: int = 3) -> str:
+    """Returns "a, b, c": the valid names nearest to `name`, or all of them when none is near."""
+    names = sorted(valid)
+    return ", ".join(difflib.get_close_matches(name, names, n=count, cutoff=0.5) or names)
