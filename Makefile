@@ -1,0 +1,61 @@
+# Every target sets itself up: a fresh clone needs Python >= 3.11 with venv, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# All caches live under .venv, so that nothing outside .venv and outputs/ is written.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/cache/python
+export RUFF_CACHE_DIR := $(CURDIR)/$(VENV)/cache/ruff
+export MYPY_CACHE_DIR := $(CURDIR)/$(VENV)/cache/mypy
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
+export XDG_CONFIG_HOME := $(CURDIR)/$(VENV)/config
+export PIP_NO_CACHE_DIR := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install check lint format types spelling test test-fast demo bench gl clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(STAMP)  ## create .venv and install the pinned set
+
+$(STAMP): pyproject.toml constraints.txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+	  --config-settings=--global-option="egg_info --egg-base=$(VENV)" --editable '.[dev]'
+	@touch $@
+
+gl: $(STAMP)
+	@$(BIN)/python -c "import sys; from mvr_wrappers.filming.renderer import check_gl; check_gl()" 2>$(VENV)/gl.log \
+	  || { tail -n 1 $(VENV)/gl.log >&2; exit 1; }
+
+check: lint format types spelling  ## lint, format, types and spelling
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+format: $(STAMP)
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy mvr_wrappers agents
+
+spelling: $(STAMP)
+	$(BIN)/typos
+
+test: gl  ## all tests
+	$(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest
+
+test-fast: gl  ## without the tests marked slow
+	$(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest -m "not slow"
+
+demo: gl  ## train window-close-v3 from its shaped reward, in about four minutes
+	$(BIN)/mvr train window-close-v3 --preset demo
+
+bench: gl  ## print every benchmark's table
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove .venv and outputs
+	rm -rf $(VENV) outputs

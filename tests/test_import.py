@@ -1,0 +1,40 @@
+"""Importing the package is cheap, and every public name is alive."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import mvr_wrappers
+
+HEAVY = {"torch", "jax", "flax", "transformers", "mujoco", "stable_baselines3", "metaworld"}
+
+
+@pytest.mark.parametrize("module", ["mvr_wrappers", "mvr_agents"])
+def test_import_loads_no_heavy_package(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("name", mvr_wrappers.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(mvr_wrappers, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="MultiViewReward"):
+        mvr_wrappers.MultiViewReward  # noqa: B018 - the access itself is the test
+
+
+def test_jax_stays_in_the_agents_folder() -> None:
+    code = (
+        "import sys, pkgutil, importlib, mvr_wrappers\n"
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(mvr_wrappers.__path__, 'mvr_wrappers.')]\n"
+        "print(*sorted({'jax', 'flax', 'optax'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
