@@ -1,0 +1,8 @@
+"""Frozen video-text encoders behind one protocol, and the door to them."""
+
+from __future__ import annotations
+
+from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.loading import load_scorer, register_scorer, scorer_names
+
+__all__ = ["Scorer", "load_scorer", "register_scorer", "scorer_names"]
