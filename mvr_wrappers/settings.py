@@ -5,27 +5,36 @@ Defaults are this package's; the `paper` preset of registry.yaml holds the publi
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import with_config
 
-from mvr_wrappers.errors import ConfigError, nearest
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.parsing import STRICT, Bool, Float, Int, StrictFields, merge, parse
+
+if sys.version_info >= (3, 12):  # pydantic reads TypedDicts of older Pythons only from typing_extensions
+    from typing import TypedDict
+else:
+    from typing_extensions import TypedDict
+
+__all__ = [
+    "AgentSettings",
+    "ClipSettings",
+    "Method",
+    "RelevanceSettings",
+    "RewardSettings",
+    "ScheduleSettings",
+    "merge",
+    "parse",
+]
 
 Method = Literal["mvr"]
 
 
-class _Strict:
-    """Unknown keys are errors, and whole numbers are not silently cut from fractions."""
-
-    __slots__ = ()
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
 @dataclass(frozen=True, slots=True)
-class ClipSettings(_Strict):
+class ClipSettings(StrictFields):
     """What is filmed (paper section 5.1).
 
     Attributes:
@@ -38,12 +47,12 @@ class ClipSettings(_Strict):
         quality: "fast" renders without shadows, reflections and multisampling; "full" with all three.
     """
 
-    length: int = 64
-    stride: int = 16
-    frames: int = 8
-    film_every: int = 9
+    length: Int = 64
+    stride: Int = 16
+    frames: Int = 8
+    film_every: Int = 9
     views: Literal["random", "all"] = "random"
-    image_size: int | None = None
+    image_size: Int | None = None
     quality: Literal["fast", "full"] = "fast"
 
     def __post_init__(self) -> None:
@@ -54,7 +63,7 @@ class ClipSettings(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class RelevanceSettings(_Strict):
+class RelevanceSettings(StrictFields):
     """How state relevance is learned (paper section 4.2 and appendix).
 
     Attributes:
@@ -77,23 +86,23 @@ class RelevanceSettings(_Strict):
         min_total_steps: no early stopping before this many steps over all updates.
     """
 
-    hidden: int = 512
-    tau: float = 0.1
-    beta: float = 100.0
-    representation_weight: float = 1.0
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-3
-    pairs: int = 256
-    states_per_clip: int | None = 16
-    standardise: bool = True
-    center_views: bool = True
-    references: int = 10
-    capacity: int = 20_000
-    holdout: float = 0.05
-    steps_per_epoch: int = 50
-    patience: int = 5
-    max_steps: int = 1_000
-    min_total_steps: int = 0
+    hidden: Int = 512
+    tau: Float = 0.1
+    beta: Float = 100.0
+    representation_weight: Float = 1.0
+    learning_rate: Float = 5e-4
+    weight_decay: Float = 1e-3
+    pairs: Int = 256
+    states_per_clip: Int | None = 16
+    standardise: Bool = True
+    center_views: Bool = True
+    references: Int = 10
+    capacity: Int = 20_000
+    holdout: Float = 0.05
+    steps_per_epoch: Int = 50
+    patience: Int = 5
+    max_steps: Int = 1_000
+    min_total_steps: Int = 0
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
@@ -108,11 +117,12 @@ class RelevanceSettings(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class RewardSettings(_Strict):
+class RewardSettings(StrictFields):
     """How relevance becomes reward (paper section 4.3).
 
     Attributes:
-        baseline: "parity" subtracts log sigma(0), so a state as relevant as the references earns 0; "none" is the paper.
+        baseline: "parity" subtracts log sigma(0), so a state as relevant as the references earns 0; "none" (paper) does
+            not.
         rule: "additive" adds w r_vlm(s_t) (paper); "potential" adds w (gamma Phi(s_t+1) - Phi(s_t)), Phi = r_vlm.
         gamma: discount of the potential rule.
         bound: the shaping term is clipped to [-bound, bound]; None does not clip.
@@ -120,8 +130,8 @@ class RewardSettings(_Strict):
 
     baseline: Literal["parity", "none"] = "parity"
     rule: Literal["additive", "potential"] = "additive"
-    gamma: float = 0.99
-    bound: float | None = 5.0
+    gamma: Float = 0.99
+    bound: Float | None = 5.0
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
@@ -131,7 +141,7 @@ class RewardSettings(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleSettings(_Strict):
+class ScheduleSettings(StrictFields):
     """When the engine works, in environment steps counted over all sub-envs.
 
     Attributes:
@@ -141,14 +151,49 @@ class ScheduleSettings(_Strict):
         mode: "sync" works inside `advance` and repeats exactly for one seed; "async" works in one thread.
     """
 
-    score_every: int = 10_000
-    update_every: int = 50_000
-    max_clips: int = 400
+    score_every: Int = 10_000
+    update_every: Int = 50_000
+    max_clips: Int = 400
     mode: Literal["sync", "async"] = "sync"
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
         _require_positive(self, "score_every", "update_every", "max_clips")
+
+
+@with_config(STRICT)
+class AgentSettings(TypedDict):
+    """Hyper-parameters of the TQC agent, all required: registry.yaml holds the published ones.
+
+    A mapping, not a dataclass, because a learner takes what it knows as keyword arguments.
+    """
+
+    steps: Int
+    """Environment steps of a whole training, over all sub-envs."""
+    n_envs: Int
+    learning_rate: tuple[Float, Float]
+    """First and last value; linear between them over the training."""
+    batch_size: Int
+    buffer_size: Int
+    learning_starts: Int
+    """Environment steps taken at random before the first update."""
+    train_freq: Int
+    """Vector steps between two rounds of updates."""
+    gradient_steps: Int
+    """Updates a round."""
+    tau: Float
+    gamma: Float
+    ent_coef: Float | Literal["auto"]
+    net_arch: list[Int]
+    """Widths of the hidden layers of actor and critics."""
+    n_critics: Int
+    n_quantiles: Int
+    top_quantiles_to_drop_per_net: Int
+    use_sde: Bool
+    sde_sample_freq: Int
+    eval_every: Int
+    """Environment steps between two evaluations on the task's own reward."""
+    eval_episodes: Int
 
 
 def _section(settings: object) -> str:
@@ -167,60 +212,3 @@ def _require_not_negative(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if not value >= 0:
             raise ConfigError(f"{_section(settings)}.{name} is {value}; it must not be negative")
-
-
-T = TypeVar("T")
-
-
-def parse(kind: type[T], values: Any, where: str) -> T:
-    """Builds a settings dataclass from plain YAML-like values, strictly.
-
-    Args:
-        kind: a settings dataclass, or any dataclass made of them.
-        values: mapping of field names to values.
-        where: what the error calls the source, such as a file name and a key.
-
-    Raises:
-        ConfigError: an unknown key (nearest valid ones named), a missing key, or a value of the wrong type.
-    """
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        raise ConfigError(_explain(kind, error, where)) from error
-
-
-def merge(settings: T, changes: Mapping[str, Any] | T | None, where: str) -> T:
-    """Returns `settings` with the fields named in `changes` replaced; a whole settings object replaces all."""
-    if changes is None:
-        return settings
-    if isinstance(changes, type(settings)):
-        return changes
-    if not isinstance(changes, Mapping):
-        raise ConfigError(f"{where} must be a mapping of settings, got {changes!r}")
-    return parse(type(settings), {**dataclasses.asdict(settings), **changes}, where)  # type: ignore[call-overload]
-
-
-def _explain(kind: Any, error: ValidationError, where: str) -> str:
-    """Turns pydantic's report into one sentence that names the place, the key and the mend."""
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    place = f"{where}: {'.'.join(path)}" if path else where
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        valid = _fields_at(kind, path[:-1])
-        return f"{place} is not a setting. Nearest valid keys: {nearest(path[-1], valid)}. All: {', '.join(sorted(valid))}"
-    if first["type"] in ("missing", "missing_argument"):
-        return f"{place} is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}, got {first['input']!r}"
-
-
-def _fields_at(kind: Any, path: list[str]) -> list[str]:
-    """Names the fields of the dataclass found by walking `path` from `kind`."""
-    import typing
-
-    for name in path:
-        hint = typing.get_type_hints(kind).get(name)
-        if hint is None or not dataclasses.is_dataclass(hint):
-            break
-        kind = hint
-    return [field.name for field in dataclasses.fields(kind)]
