@@ -1,0 +1,52 @@
+"""Base envs of the task families: the bare env a task is played in, before anything is filmed or rewarded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+
+from mvr_wrappers.errors import ConfigError, MissingExtraError
+from mvr_wrappers.families import metaworld
+from mvr_wrappers.task_spec import TaskSpec
+
+__all__ = ["make_base_env"]
+
+_ADAPTERS: dict[str | None, Callable[..., gym.Env[Any, Any]]] = {None: gym.make, "metaworld": metaworld.make}
+_EXTRAS = {"metaworld": "metaworld"}  # package -> the extra of this distribution that installs it
+
+
+def make_base_env(spec: TaskSpec, **kwargs: Any) -> gym.Env[Any, Any]:
+    """Makes the env of a task as its authors wrote it, time limit included; no filming, no shaping.
+
+    Args:
+        spec: the task.
+        kwargs: further arguments of the env, such as `render_mode` or `max_episode_steps`, over those of the task.
+
+    Returns:
+        The env. Gymnasium's checker is left out: `gymnasium.make` puts it around the whole stack.
+
+    Raises:
+        MissingExtraError: the package that holds the env is not installed.
+        ConfigError: there is no such env, or it does not take these arguments.
+    """
+    if spec.make.module is not None:
+        _import(spec.make.module, spec.name)
+    arguments = {"max_episode_steps": spec.make.max_episode_steps, **spec.make.kwargs, **kwargs}
+    try:
+        return _ADAPTERS[spec.make.adapter](spec.make.id, disable_env_checker=True, **arguments)
+    except (gym.error.Error, TypeError) as error:
+        raise ConfigError(f"the env {spec.make.id} of task {spec.name} cannot be made so: {error}") from error
+
+
+def _import(module: str, task: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # the package is there, and something it needs is not: its own message says what
+        if module in _EXTRAS:
+            raise MissingExtraError(module, _EXTRAS[module], f"the task {task}") from error
+        raise ConfigError(f"the task {task} needs the package {module}; install it, or mend make.module") from error

@@ -1,0 +1,93 @@
+"""Meta-World 3: its goal-observable envs, mended so that they keep to Gymnasium's rules."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast, get_args
+
+import gymnasium as gym
+from gymnasium.utils import RecordConstructorArgs
+
+from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
+
+Positions = Literal["reset", "fixed"]
+
+
+def make(
+    env_id: str,
+    *,
+    env_name: str,
+    positions: Positions = "reset",
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+    **kwargs: Any,
+) -> gym.Env[Any, Any]:
+    """Makes a goal-observable Meta-World env.
+
+    Args:
+        env_id: `Meta-World/goal_observable`; metaworld has been imported.
+        env_name: such as `hammer-v3-goal-observable`.
+        positions: see `ObjectPositions`.
+        max_episode_steps: time limit.
+        render_mode: of `render()`, which filming does not use.
+        kwargs: further arguments of `gymnasium.make`.
+
+    Returns:
+        An env with observations float64 (39,): hand, gripper and objects now and one step ago, and the goal. `info`
+        holds `success`, 1.0 or 0.0, at each step.
+    """
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as ENVIRONMENTS
+
+    if env_name not in ENVIRONMENTS:
+        raise UnknownNameError(f"Meta-World has no env {env_name!r}. Nearest names: {nearest(env_name, ENVIRONMENTS)}")
+    # Given a seed the constructor restores NumPy's global generator; without one it would draw from it and disturb it.
+    env = gym.make(env_id, env_name=env_name, seed=0, max_episode_steps=max_episode_steps, **kwargs)
+    task = cast(Any, env.unwrapped)
+    task.action_space.seed()  # the constructor seeds it as well: all envs would explore alike
+    task.render_mode = render_mode  # the id does not take it, the env does
+    # The observation space was set while the goal was still hidden: it bounds the goal to zero.
+    task.observation_space = task.sawyer_observation_space
+    if max_episode_steps is not None:
+        task.max_path_length = max_episode_steps  # Meta-World's own limit, beyond which stepping is an error
+    return ObjectPositions(env, positions)
+
+
+class ObjectPositions(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Decides when a Meta-World env draws the positions of its objects and its goal, and makes the draw reproducible.
+
+    Meta-World ignores `reset(seed=...)` and keeps the positions its constructor drew. Here they are drawn from the
+    generator of the env, which `reset(seed=...)` seeds:
+
+    - "reset" draws at each reset, seeded or not;
+    - "fixed" draws at the first reset and keeps the positions for the life of the env, as in MVR (arXiv 2603.01694),
+      whatever the seeds of later resets.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], positions: Positions = "reset") -> None:
+        if positions not in get_args(Positions):
+            raise ConfigError(f"positions is {positions!r}; give one of {', '.join(get_args(Positions))}")
+        RecordConstructorArgs.__init__(self, positions=positions)
+        gym.Wrapper.__init__(self, env)
+        self._redraw = positions == "reset"
+        self._drawn = False
+        self._task = cast(Any, env.unwrapped)
+        self._task.seeded_rand_vec = True  # draw from the env's generator, not from NumPy's global one
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the env after drawing positions if they are due."""
+        gym.Env.reset(self._task, seed=seed)  # the part of Meta-World's reset that is missing: seeds the generator
+        if self._redraw or not self._drawn:
+            self._draw()
+            self._drawn = True
+            if not self._redraw:  # equal seeds leave equal generators, whether or not positions were drawn
+                gym.Env.reset(self._task, seed=seed)
+        return self.env.reset(seed=seed, options=options)
+
+    def _draw(self) -> None:
+        """Draws once and holds the draw.
+
+        Meta-World's reset builds the scene twice. If it drew each time, as it does when thawed, some envs would compute
+        the first observation and the scale of the reward from the positions of the draw before.
+        """
+        self._task._freeze_rand_vec = False
+        self._task.reset_model()  # rejects positions that lie too close together
+        self._task._freeze_rand_vec = True
