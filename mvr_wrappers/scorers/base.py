@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.errors import ConfigError
+
 
 @runtime_checkable
 class Scorer(Protocol):
@@ -32,3 +34,26 @@ class Scorer(Protocol):
     def embed_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds P sentences -> float32 (P, E), unit rows."""
         ...
+
+
+def check_frames(frames: NDArray[np.uint8]) -> None:
+    """Refuses what is no batch of RGB videos.
+
+    Raises:
+        ConfigError: `frames` is not uint8 (B, F, H, W, 3) with F, H and W at least 1.
+    """
+    if frames.ndim != 5 or frames.shape[-1] != 3 or 0 in frames.shape[1:] or frames.dtype != np.uint8:
+        raise ConfigError(f"embed_video takes uint8 frames (B, F, H, W, 3), got {frames.dtype} {frames.shape}")
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Refuses prompts that say nothing, and one sentence given where a list of them belongs.
+
+    Raises:
+        ConfigError: `prompts` is a string, or one of them is empty.
+    """
+    if isinstance(prompts, str):
+        raise ConfigError(f"embed_text takes a list of prompts, got one string; pass [{prompts!r}]")
+    for prompt in prompts:
+        if not prompt.strip():
+            raise ConfigError("the prompt is empty; describe the wanted behaviour in one sentence")

@@ -84,7 +84,8 @@ def load_scorer(
     if name not in _FACTORIES:
         raise UnknownNameError(f"no scorer is called {name!r}. Nearest: {nearest(name, _FACTORIES)}")
     where = resolve_device(device)
-    path = None if weights is None else Path(weights).expanduser().resolve()
+    # Links are kept: the vocabulary lies beside the link, not beside the file it points to in a hub's cache.
+    path = None if weights is None else Path(weights).expanduser().absolute()
     # Held while loading: two threads that ask for one scorer must not put its weights in memory twice.
     with _LOCK:
         return _load(name, where, resolve_dtype(dtype, where), path)

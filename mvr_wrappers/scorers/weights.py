@@ -1,0 +1,189 @@
+"""Files of weights: found locally or on the model hub, checked, and read without running any code of theirs."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.hf_api import RepoFile
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from mvr_wrappers.errors import ScorerError
+from mvr_wrappers.scorers.viclip_net import SIZES, ViCLIP
+
+WEIGHTS, VOCABULARY = "model.safetensors", "bpe_simple_vocab_16e6.txt.gz"
+# A dropped connection raises the HTTP library's own error, which is the base of the hub's.
+HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
+
+
+@dataclass(frozen=True, slots=True)
+class HubFiles:
+    """A repository of the model hub, at one revision for ever."""
+
+    repo: str
+    revision: str
+
+    def cached(self, filename: str) -> Path:
+        """Returns where the hub's client keeps `filename`, and where a file put by hand is found."""
+        folder = "models--" + self.repo.replace("/", "--")
+        return Path(constants.HF_HUB_CACHE) / folder / "snapshots" / self.revision / filename
+
+
+HUB = {
+    "viclip-l": HubFiles("OpenGVLab/ViCLIP-L-14-hf", "1652361522e1cb41c28cdfae870f690d00e7456b"),
+    "viclip-b": HubFiles("OpenGVLab/ViCLIP-B-16-hf", "8484a9cb5b1b86e43c3ded53abe7485f52d8b789"),
+}
+
+
+def locate(name: str, weights: Path | None) -> tuple[Path, Path]:
+    """Returns the files of weights and of vocabulary for the scorer `name`.
+
+    Args:
+        name: a row of `SIZES`.
+        weights: local file; None takes the hub's. The vocabulary is looked for beside it, else on the hub.
+
+    Raises:
+        ScorerError: a file is missing, or the hub cannot be reached; the message says where to put it by hand.
+    """
+    if weights is None:
+        return fetch(name, WEIGHTS), fetch(name, VOCABULARY)
+    if not weights.is_file():
+        raise ScorerError(f"the weights file {weights} of {name} does not exist; pass weights= a file that does")
+    beside = weights.with_name(VOCABULARY)
+    return weights, beside if beside.is_file() else fetch(name, VOCABULARY, by_hand=beside)
+
+
+def fetch(name: str, filename: str, by_hand: Path | None = None) -> Path:
+    """Returns a file of the hub at the pinned revision, from the hub's cache or downloaded and checked.
+
+    HF_HUB_OFFLINE, HF_HOME and the hub's other variables are honoured.
+
+    Args:
+        name: a row of `SIZES`.
+        filename: file in the repository of that scorer.
+        by_hand: where the error tells to put the file; None takes the hub's cache.
+
+    Raises:
+        ScorerError: the file is neither cached nor to be downloaded, or its checksum is wrong.
+    """
+    hub = HUB.get(name)
+    if hub is None:
+        raise ScorerError(
+            f"{name} has no file {filename} on the hub; put one at {by_hand or 'a path passed as weights='}"
+        )
+    cached = try_to_load_from_cache(hub.repo, filename, revision=hub.revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        stated = HfApi().get_paths_info(hub.repo, [filename], revision=hub.revision)
+        path = Path(hf_hub_download(hub.repo, filename, revision=hub.revision))
+    except HUB_ERRORS as error:
+        raise ScorerError(
+            f"{filename} of {name} is not on this machine and the hub did not give it "
+            f"({type(error).__name__}: {_first_line(error)}). Put the file {filename} of {hub.repo}, revision "
+            f"{hub.revision}, by hand at {by_hand or hub.cached(filename)}"
+        ) from error
+    if not any(isinstance(file, RepoFile) and _checksum_fits(file, path) for file in stated):
+        path.resolve().unlink()  # the content; what lies in the cache's snapshot folder may be a link to it
+        path.unlink(missing_ok=True)
+        raise ScorerError(f"the download of {filename} from {hub.repo} is damaged and was removed; run again")
+    return path
+
+
+def _checksum_fits(stated: RepoFile, path: Path) -> bool:
+    """Tells whether a file's content has the checksum the hub states: SHA-256, or git's own for a small file."""
+    with path.open("rb") as file:
+        if stated.lfs is not None:
+            return hashlib.file_digest(file, "sha256").hexdigest() == stated.lfs.sha256
+        content = file.read()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == stated.blob_id
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def load_network(name: str, path: Path, device: torch.device, dtype: torch.dtype) -> ViCLIP:
+    """Returns the network of the scorer `name`, frozen, with the weights of `path`.
+
+    Args:
+        name: a row of `SIZES`.
+        path: the authors' checkpoint ({"model": state dict}), a bare state dict, or safetensors.
+        device: where the network computes.
+        dtype: precision of its parameters, whatever the file's.
+
+    Raises:
+        ScorerError: the file cannot be read, or holds another architecture.
+    """
+    with torch.device("meta"):  # shapes only: no memory before the weights come
+        network = ViCLIP(SIZES[name])
+    tensors = read_tensors(path)
+    _check_architecture(name, path, tensors)
+    # Copied even where nothing converts: a file mapped into memory would change under the network.
+    placed = {key: tensor.to(device, dtype, copy=True) for key, tensor in tensors.items()}
+    network.load_state_dict(placed, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a state dict in either layout, known by its first bytes. Tensors stay in the file where it can be mapped.
+
+    Raises:
+        ScorerError: the file is empty, truncated, of another format, or holds pickled code.
+    """
+    with path.open("rb") as file:
+        head = file.read(9)
+    try:
+        if head[8:] == b"{":  # safetensors: eight bytes of length, then JSON
+            with safe_open(path, framework="pt") as archive:
+                return {key: archive.get_tensor(key) for key in archive.keys()}
+        zipped = head.startswith(b"PK")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        raise ScorerError(
+            f"{path} is no file of weights, or holds Python objects besides its tensors, which are never unpickled. "
+            'Save it anew as torch.save({"model": state_dict}, FILE) or with safetensors'
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ScorerError(
+            f"{path} cannot be read ({_first_line(error)}); it is truncated or damaged: fetch it again"
+        ) from error
+    state = checkpoint.get("model", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ScorerError(f'{path} holds no state dict; it must be {{"model": state_dict}} or a state dict itself')
+    return dict(state)
+
+
+def _check_architecture(name: str, path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that are not those of the row `name`, and tells what they look like."""
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    wrong = _mismatches(name, found)
+    if not wrong:
+        return
+    fitting = [other for other in SIZES if not _mismatches(other, found)]
+    if fitting:
+        looks = f'It looks like {fitting[0]}: load_scorer("{fitting[0]}", weights=...)'
+    else:
+        prefixes = ", ".join(sorted({key.partition(".")[0] for key in found})[:6])
+        looks = (
+            f"It looks like no ViCLIP of {', '.join(SIZES)}: its {len(found)} tensors belong to {prefixes or 'nothing'}"
+        )
+    raise ScorerError(f"{path} does not fit {name}: {'; '.join(wrong[:3])} ({len(wrong)} differ). {looks}")
+
+
+def _mismatches(name: str, found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    with torch.device("meta"):
+        wanted = {key: tuple(tensor.shape) for key, tensor in ViCLIP(SIZES[name]).state_dict().items()}
+    wrong = [
+        f"{key} is {found.get(key, 'missing')}, expected {shape}"
+        for key, shape in wanted.items()
+        if found.get(key) != shape
+    ]
+    return wrong + [f"{key} is not part of it" for key in found if key not in wanted]
