@@ -69,7 +69,9 @@ class Clip:
                 f"got {self.states.shape} and {self.frames.shape}"
             )
         if self.views.shape != self.frames.shape[:1]:
-            raise ConfigError(f"a clip filmed from {len(self.frames)} views needs as many view indices, got {self.views}")
+            raise ConfigError(
+                f"a clip filmed from {len(self.frames)} views needs as many view indices, got {self.views}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,3 +89,11 @@ class ScoredClip:
     views: NDArray[np.int64]
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Checks that views, scores and embeddings are parallel."""
+        if not self.views.shape == self.scores.shape == self.embeddings.shape[:1]:
+            raise ConfigError(
+                "a scored clip needs one view index, one score and one embedding a view, "
+                f"got {self.views.shape}, {self.scores.shape} and {self.embeddings.shape}"
+            )

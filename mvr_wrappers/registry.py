@@ -83,6 +83,7 @@ def load_registry(path: str | Path | None = None) -> dict[str, TaskSpec]:
         _resolve(file, "sample", {"family": family, **_SAMPLE}, None)
     for preset, layer in file.presets.items():
         for family in (None, *layer.get("families", {})):
+            _family(file, family, f"{file.path}: presets.{preset}.families")
             _resolve(file, "sample", {"family": family, **_SAMPLE}, preset)
     return {name: _resolve(file, name, task, None) for name, task in file.tasks.items()}
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
+
+from mvr_wrappers.errors import ConfigError, nearest
 
 try:
     from yaml import CSafeLoader as SafeLoader
 except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise the same
     from yaml import SafeLoader  # type: ignore[assignment]
-
-from mvr_wrappers.errors import ConfigError, nearest
 
 Layer = dict[str, Any]
 
@@ -40,30 +41,14 @@ class TaskFile:
     tasks: dict[str, Layer] = field(default_factory=dict)
 
 
-class _StrictLoader(SafeLoader):
-    """Refuses keys that stand twice or are not text, and reads 5e-4 as the number it is."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Builds a mapping after looking at its keys."""
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                self._refuse(f"the key {key!r} is read as {type(key).__name__}; put it in quotes", key_node)
-            if key in seen:
-                self._refuse(f"the key {key!r} stands twice; remove one", key_node)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-    @staticmethod
-    def _refuse(problem: str, node: Any) -> None:
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+class _Loader(SafeLoader):
+    """Reads 5e-4 as the number it is: YAML 1.1 takes an exponent without a point for text."""
 
 
-# YAML 1.1 takes a number with an exponent but without a point for text; YAML 1.2 and everybody's eyes do not.
-_StrictLoader.add_implicit_resolver(
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"), list("-+0123456789")
 )
+_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -75,7 +60,12 @@ def read_yaml(path: str | Path) -> Any:
     path = Path(path)
     try:
         with path.open(encoding="utf-8") as stream:
-            return yaml.load(stream, Loader=_StrictLoader)
+            loader = _Loader(stream)
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _check_keys(node)
+            return loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
@@ -85,6 +75,25 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}, line {line}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
+
+
+def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
+    """Refuses keys that stand twice, of which YAML keeps the last, keys that are not text, and a node inside itself."""
+    if any(node is outer for outer in above):
+        raise ConstructorError(None, None, "this value contains itself; remove the alias", node.start_mark)
+    children = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        children = [value for _, value in node.value]
+        seen = set()
+        for key, _ in node.value:
+            if key.tag not in (_TEXT, _MERGE):
+                kind = key.tag.rpartition(":")[-1]
+                raise ConstructorError(None, None, f"the key {key.value!r} is read as {kind}; quote it", key.start_mark)
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} stands twice; remove one", key.start_mark)
+            seen.add(key.value)
+    for child in children:
+        _check_keys(child, (*above, node))
 
 
 def read_task_file(path: str | Path) -> TaskFile:
@@ -108,12 +117,26 @@ def read_task_file(path: str | Path) -> TaskFile:
         if section != "defaults":
             for name, layer in document[section].items():
                 _require_mapping(layer, path, f"{section}.{name}")
+    _check_references(document, path)
+    return TaskFile(path=path, **document)
+
+
+def _check_references(document: dict[str, Layer], path: Path) -> None:
+    """Checks names, and what the layers say about families: the part no settings dataclass knows."""
     if not document["tasks"]:
         raise ConfigError(f"{path}: tasks is missing or empty; give at least one task")
     for name in document["tasks"]:
         if not re.fullmatch(r"[\w.-]+", name):
             raise ConfigError(f"{path}: tasks.{name}: a name is made of letters, digits, '_', '-' and '.'; rename it")
-    return TaskFile(path=path, **document)
+    for section, key in (("tasks", "family"), ("families", "extends")):
+        for name, layer in document[section].items():
+            if not isinstance(layer.get(key), str | None):
+                raise ConfigError(f"{path}: {section}.{name}.{key} must be the name of a family, got {layer[key]!r}")
+    for name, layer in document["presets"].items():
+        families = layer.get("families", {})
+        _require_mapping(families, path, f"presets.{name}.families")
+        for family in families:
+            _require_mapping(families[family], path, f"presets.{name}.families.{family}")
 
 
 def _require_mapping(value: Any, path: Path, key: str) -> None:
