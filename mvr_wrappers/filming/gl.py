@@ -1,0 +1,214 @@
+"""The OpenGL context under every renderer: one per process and frame size, gone before the interpreter is."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mvr_wrappers.errors import FilmingError
+
+_SURFACELESS_MESA = 0x31DD  # EGL_PLATFORM_SURFACELESS_MESA of EGL_MESA_platform_surfaceless
+_BACKENDS = ("egl", "osmesa", "glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1", "")
+_MEND = (
+    "On a machine without a display set MUJOCO_GL=egl and install a driver: `apt-get install libegl1 libgl1-mesa-dri` "
+    "renders on the CPU, an NVIDIA driver brings its own EGL. Or `apt-get install libosmesa6` and MUJOCO_GL=osmesa. "
+    "On a desktop leave MUJOCO_GL unset."
+)
+_FORKED = (
+    "This process was forked from one in which OpenGL was already running, and the driver does not survive that. "
+    'Start sub-processes by "forkserver" or "spawn", such as AsyncVectorEnv(..., context="forkserver") or '
+    'SubprocVecEnv(..., start_method="forkserver").'
+)
+
+
+def ensure_gl() -> None:
+    """Chooses EGL on Linux without a display, where MuJoCo's own choice (GLFW) cannot start.
+
+    Does nothing when MUJOCO_GL is set. MuJoCo and PyOpenGL read the choice when they are imported.
+
+    Raises:
+        FilmingError: MUJOCO_GL names a back end that does not exist, or switches rendering off.
+    """
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if chosen not in _BACKENDS:
+        raise FilmingError(f"MUJOCO_GL={chosen} is not an OpenGL back end, so nothing can be filmed. {_MEND}")
+    headless = not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform == "linux" and headless and not chosen:
+        os.environ["MUJOCO_GL"] = "egl"
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns whatever a GL back end raises while it starts into a FilmingError that says what mends it."""
+    try:
+        yield
+    except (ImportError, AttributeError, OSError, RuntimeError, ValueError) as error:
+        raise _failure(error) from error
+    except _driver_errors() as error:
+        raise _failure(error) from error
+
+
+def _failure(error: BaseException) -> FilmingError:
+    if isinstance(error, FilmingError):
+        return error
+    chosen = os.environ.get("MUJOCO_GL", "")
+    return FilmingError(f"OpenGL cannot start (MUJOCO_GL={chosen!r}): {type(error).__name__}: {error}. {_MEND}")
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """Returns the exceptions of the GL libraries themselves, which derive from none of Python's."""
+    import mujoco
+    from OpenGL.error import Error
+
+    return (mujoco.FatalError, Error)
+
+
+class SharedContext:
+    """A GL context and the per-model MuJoCo contexts living in it. Belongs to the thread that first uses it."""
+
+    __slots__ = ("_gl", "_orphans", "_residents")
+
+    def __init__(self, height: int, width: int) -> None:
+        """Starts the back end named by MUJOCO_GL.
+
+        Raises:
+            FilmingError: it does not start.
+        """
+        with explained():
+            self._gl: Any = _back_end()(width, height)
+        self._residents: list[Any] = []
+        self._orphans: list[Any] = []
+
+    def make_current(self) -> None:
+        """Directs the GL calls that follow to this context."""
+        self._gl.make_current()
+        while self._orphans:
+            self.evict(self._orphans.pop())
+
+    def admit(self, resident: Any) -> None:
+        """Takes charge of an `MjrContext` made while this context was current."""
+        self._residents.append(resident)
+
+    def orphan(self, resident: Any) -> None:
+        """Marks a resident whose owner was garbage-collected, possibly in another thread or amid a GL call.
+
+        It is freed at the next `make_current`, when that is safe.
+        """
+        self._orphans.append(resident)
+
+    def evict(self, resident: Any) -> None:
+        """Frees a resident; this context must be current."""
+        if resident in self._residents:
+            self._residents.remove(resident)
+            resident.free()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no living owner is left."""
+        return len(self._residents) == len(self._orphans)
+
+    def close(self) -> None:
+        """Frees every resident, then the GL context."""
+        self.make_current()
+        for resident in list(self._residents):
+            self.evict(resident)
+        self._gl.free()
+
+
+@dataclass(slots=True)
+class _Process:
+    """What this process holds, and what a fork left in it."""
+
+    contexts: dict[tuple[int, int], SharedContext] = field(default_factory=dict)
+    inherited: list[SharedContext] = field(default_factory=list)
+    inherited_display: bool = False
+    surfaceless_used: bool = False
+
+
+_process = _Process()
+
+
+def shared_context(height: int, width: int) -> SharedContext:
+    """Returns this process's context for frames of (height, width) pixels, starting it at its first use.
+
+    Raises:
+        FilmingError: OpenGL cannot start.
+    """
+    key = (height, width)
+    if key not in _process.contexts:
+        ensure_gl()
+        _process.contexts[key] = SharedContext(height, width)
+        # Registered after a context is made, hence after MuJoCo's own hook that ends the display: hooks run last in,
+        # first out, so the contexts end before the display does.
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
+    return _process.contexts[key]
+
+
+def is_alive(context: SharedContext) -> bool:
+    """Whether `context` still works: neither closed nor left over from the process this one was forked from."""
+    return any(context is other for other in _process.contexts.values())
+
+
+def release(context: SharedContext) -> None:
+    """Closes `context` if none of its residents has a living owner."""
+    if context.empty:
+        _process.contexts = {key: other for key, other in _process.contexts.items() if other is not context}
+        context.close()
+
+
+def _close_all() -> None:
+    while _process.contexts:
+        _process.contexts.popitem()[1].close()
+
+
+def _back_end() -> Any:
+    """Returns the GLContext class MUJOCO_GL names now; `mujoco.GLContext` is what it named when MuJoCo was imported."""
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if sys.platform == "linux" and chosen == "egl":
+        import mujoco.egl
+
+        if _process.inherited_display:
+            _open_own_display(mujoco.egl)
+        return mujoco.egl.GLContext
+    if _process.inherited:
+        raise FilmingError(_FORKED)
+    if sys.platform == "linux" and chosen == "osmesa":
+        import mujoco.osmesa
+
+        return mujoco.osmesa.GLContext
+    import mujoco
+
+    return mujoco.GLContext
+
+
+def _open_own_display(egl: Any) -> None:
+    """Gives a forked process a display of its own: the inherited one waits for threads that did not survive the fork.
+
+    Mesa offers a second, independent display on its surfaceless platform. Other drivers may not.
+    """
+    if _process.surfaceless_used:
+        raise FilmingError(_FORKED)
+    display = egl.EGL.eglGetPlatformDisplayEXT(_SURFACELESS_MESA, None, None)
+    if not display or not egl.EGL.eglInitialize(display, None, None):
+        raise FilmingError(_FORKED)
+    egl.EGL_DISPLAY = display
+    _process.inherited_display, _process.surfaceless_used = False, True
+
+
+def _after_fork() -> None:
+    """Sets inherited contexts aside: kept, because freeing one would call the GL of another process."""
+    _process.inherited.extend(_process.contexts.values())
+    _process.contexts = {}
+    egl = sys.modules.get("mujoco.egl")
+    if egl is not None and egl.EGL_DISPLAY is not None:
+        _process.inherited_display = True
+
+
+if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_after_fork)

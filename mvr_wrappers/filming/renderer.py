@@ -1,0 +1,156 @@
+"""Frames out of physics states: uint8, RGB, upright."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal, Self
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.errors import ConfigError, FilmingError
+from mvr_wrappers.filming import gl
+from mvr_wrappers.filming.cameras import Camera
+
+MAX_GEOMS = 10_000
+_FLAGS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
+
+
+class Renderer:
+    """Renders one model at one size. Use it as a context manager, or call `close`.
+
+    All renderers of a process and size share one OpenGL context, so use them from one thread. Neither the model nor
+    the data is changed by rendering.
+
+    Args:
+        model: the model to film. Meshes and textures are uploaded here, everything else is read frame by frame.
+        size: pixels, height and width or one number for both. May exceed the model's offscreen buffer.
+        quality: "full" renders with the model's multisampling, shadows and reflections; "fast" without.
+
+    Raises:
+        ConfigError: a size that is not positive, or an unknown quality.
+        FilmingError: OpenGL cannot start.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, size: int | tuple[int, int], quality: Literal["fast", "full"] = "fast"
+    ) -> None:
+        self.model = model
+        self.height, self.width = (size, size) if isinstance(size, int) else size
+        if self.height <= 0 or self.width <= 0:
+            raise ConfigError(f"frames of {self.height} x {self.width} pixels; give a size greater than 0")
+        if quality not in ("fast", "full"):
+            raise ConfigError(f"quality is {quality!r}; give 'fast' or 'full'")
+        self._rectangle = mujoco.MjrRect(0, 0, self.width, self.height)
+        self._pixels = np.empty((self.height, self.width, 3), np.uint8)
+        self._options = mujoco.MjvOption()
+        self._scene = mujoco.MjvScene(model, MAX_GEOMS)
+        for flag in _FLAGS:
+            self._scene.flags[flag] = quality == "full"
+        self._gl = gl.shared_context(self.height, self.width)
+        self._gl.make_current()
+        with _buffer_settings(model, self.height, self.width, quality), gl.explained():
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        self._gl.admit(self._context)
+        self._finalizer = weakref.finalize(self, self._gl.orphan, self._context)
+        self._finalizer.atexit = False  # the contexts end in a hook of their own, while OpenGL still stands
+
+    def render(self, data: mujoco.MjData, camera: Camera, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Renders one view of the state in `data`.
+
+        Args:
+            data: a state of the model, after `mj_forward`.
+            camera: the view.
+            out: uint8 (H, W, 3) to write to; None makes a new array.
+
+        Returns:
+            uint8 (H, W, 3), RGB, upright: `out` if it was given.
+
+        Raises:
+            FilmingError: the renderer is closed.
+            UnknownNameError: the model lacks the camera or the body.
+        """
+        if self.closed:
+            raise FilmingError("this renderer is closed, or was made before this process was forked; make a new one")
+        placed = camera.place(self.model, data)
+        mujoco.mjv_updateScene(
+            self.model, data, self._options, None, placed, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
+        )
+        self._gl.make_current()
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._context)
+        out = np.empty_like(self._pixels) if out is None else out
+        out[:] = self._pixels[::-1]  # OpenGL counts rows from the bottom
+        return out
+
+    @property
+    def closed(self) -> bool:
+        """Whether `render` would refuse."""
+        return not self._finalizer.alive or not gl.is_alive(self._gl)
+
+    def close(self) -> None:
+        """Frees what this renderer holds on the graphics device; calling it again does nothing."""
+        if not self.closed:
+            self._gl.make_current()
+            self._gl.evict(self._context)
+            gl.release(self._gl)
+        self._finalizer.detach()
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes."""
+        self.close()
+
+
+def film(
+    renderer: Renderer,
+    data: mujoco.MjData,
+    physics: NDArray[np.float64],
+    times: Sequence[int] | NDArray[np.int64],
+    cameras: Sequence[Camera],
+) -> NDArray[np.uint8]:
+    """Renders recorded physics states, each once a view.
+
+    Args:
+        renderer: of the model the states were recorded from.
+        data: scratch data of that model; overwritten.
+        physics: (T, P), the recorded states (`mjSTATE_INTEGRATION`).
+        times: (T',), which of them to render.
+        cameras: the V views.
+
+    Returns:
+        uint8 (V, T', H, W, 3), RGB, upright.
+    """
+    model = renderer.model
+    fitted = [camera.fit(model) for camera in cameras]
+    frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
+    for i, time in enumerate(times):
+        mujoco.mj_setState(model, data, physics[time], mujoco.mjtState.mjSTATE_INTEGRATION)
+        mujoco.mj_forward(model, data)
+        for v, camera in enumerate(fitted):
+            renderer.render(data, camera, out=frames[v, i])
+    return frames
+
+
+@contextmanager
+def _buffer_settings(model: mujoco.MjModel, height: int, width: int, quality: str) -> Iterator[None]:
+    """Gives the model the buffer sizes an `MjrContext` of this size and quality reads, and takes them back."""
+    screen, buffers = model.vis.global_, model.vis.quality
+    kept = screen.offheight, screen.offwidth, buffers.offsamples, buffers.shadowsize
+    screen.offheight, screen.offwidth = height, width
+    if quality == "fast":
+        buffers.offsamples = buffers.shadowsize = 0
+    try:
+        yield
+    finally:
+        screen.offheight, screen.offwidth, buffers.offsamples, buffers.shadowsize = kept
