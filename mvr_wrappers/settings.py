@@ -73,7 +73,9 @@ class RelevanceSettings(StrictFields):
         representation_weight: weight of the representation loss.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
-        pairs: clip pairs drawn a step.
+        clips: clips drawn a step; each is embedded once and meets others in several pairs. 512 makes 256 pairs all but
+            independent (paper), at eight times the cost.
+        pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
         center_views: subtract each view's mean score before pairing and ranking; False is the paper.
@@ -92,6 +94,7 @@ class RelevanceSettings(StrictFields):
     representation_weight: Float = 1.0
     learning_rate: Float = 5e-4
     weight_decay: Float = 1e-3
+    clips: Int = 64
     pairs: Int = 256
     states_per_clip: Int | None = 16
     standardise: Bool = True
@@ -108,7 +111,7 @@ class RelevanceSettings(StrictFields):
         """Refuses values that cannot work."""
         _require_positive(
             self,
-            *("hidden", "tau", "beta", "learning_rate", "pairs", "states_per_clip", "references"),
+            *("hidden", "tau", "beta", "learning_rate", "clips", "pairs", "states_per_clip", "references"),
             *("capacity", "steps_per_epoch", "patience", "max_steps"),
         )
         _require_not_negative(self, "representation_weight", "weight_decay", "min_total_steps")
@@ -125,7 +128,8 @@ class RewardSettings(StrictFields):
             not.
         rule: "additive" adds w r_vlm(s_t) (paper); "potential" adds w (gamma Phi(s_t+1) - Phi(s_t)), Phi = r_vlm.
         gamma: discount of the potential rule.
-        bound: the shaping term is clipped to [-bound, bound]; None does not clip.
+        bound: the additive term is clipped to [-bound, bound]; None does not clip. The potential term never is, since
+            clipped differences no longer telescope.
     """
 
     baseline: Literal["parity", "none"] = "parity"

@@ -1,0 +1,81 @@
+"""RelevanceModel: state embedding g(s) and state relevance f(s) (MVR, arXiv 2603.01694, section 4.2)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mvr_wrappers.snapshot import RelevanceNet
+
+
+class RelevanceModel(nn.Module):
+    """f(s) = <d/|d|, g(s)> in [-1, 1], with g(s) = h(s)/|h(s)| and h a linear-ReLU-linear network.
+
+    States are standardised by a mean and a deviation that are part of the model and change only through
+    `set_standardisation`.
+
+    Args:
+        state_dim: D.
+        hidden: H, width of both layers.
+        generator: source of the initial weights; the global one of torch is not touched.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, state_dim: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(state_dim))
+        self.register_buffer("std", torch.ones(state_dim))
+        self.layer_1 = _linear(state_dim, hidden, generator)
+        self.layer_2 = _linear(hidden, hidden, generator)
+        self.direction = nn.Parameter(torch.randn(hidden, generator=generator))
+
+    @property
+    def unit_direction(self) -> Tensor:
+        """(H,), d/|d|: the only way the direction is ever used."""
+        return F.normalize(self.direction, dim=0)
+
+    def embed(self, states: Tensor) -> Tensor:
+        """Computes g(s): float32 (..., D) -> (..., H), unit rows."""
+        hidden = F.relu(self.layer_1((states - self.mean) / self.std))
+        return F.normalize(self.layer_2(hidden), dim=-1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Computes f(s): float32 (..., D) -> (...), in [-1, 1]."""
+        return self.embed(states) @ self.unit_direction
+
+    def set_standardisation(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
+        """Freezes the mean (D,) and deviation (D,), greater than 0, that states are standardised with."""
+        self.mean.copy_(torch.from_numpy(mean))
+        self.std.copy_(torch.from_numpy(std))
+
+    @torch.no_grad()
+    def relevance(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Computes f(s) in NumPy: (..., D) -> float32 (...)."""
+        tensor = torch.tensor(states, dtype=torch.float32, device=self.mean.device)
+        return np.asarray(self(tensor).cpu().numpy())
+
+    @torch.no_grad()
+    def net(self) -> RelevanceNet:
+        """Copies f into NumPy arrays, the direction normalised."""
+        tensors = (
+            *(self.mean, 1.0 / self.std),
+            *(self.layer_1.weight.T, self.layer_1.bias, self.layer_2.weight.T, self.layer_2.bias),
+            self.unit_direction,
+        )
+        return RelevanceNet(*(np.array(tensor.cpu().numpy(), order="C") for tensor in tensors))
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """Returns a linear layer with torch's usual initial weights, drawn from `generator`."""
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # no draw from torch's global generator
+    bound = 1.0 / math.sqrt(inputs)
+    for parameter in (layer.weight, layer.bias):
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer

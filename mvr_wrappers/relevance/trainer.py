@@ -1,0 +1,191 @@
+"""RelevanceTrainer: fits the relevance model to the clips seen so far (MVR, arXiv 2603.01694, section 4.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
+from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+from mvr_wrappers.relevance.model import RelevanceModel
+from mvr_wrappers.relevance.random_state import generator_from_array, generator_to_array
+from mvr_wrappers.settings import RelevanceSettings
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What one update did.
+
+    Attributes:
+        steps: optimiser steps taken; 0 when the update was skipped.
+        n_clips: clips in the dataset.
+        skipped: why nothing was trained; empty when it was.
+        matching_loss: mean over the last epoch's steps, in nats.
+        representation_loss: likewise.
+        held_out_before: both losses, weighted, on the held-out clips before the update.
+        held_out_after: the same with the weights that were kept.
+        pair_accuracy: share of held-out pairs that f orders as their scores do.
+        seconds: wall time.
+    """
+
+    steps: int
+    n_clips: int
+    skipped: str = ""
+    matching_loss: float = NAN
+    representation_loss: float = NAN
+    held_out_before: float = NAN
+    held_out_after: float = NAN
+    pair_accuracy: float = NAN
+    seconds: float = 0.0
+
+
+class _Losses(NamedTuple):
+    total: Tensor
+    matching: Tensor
+    representation: Tensor
+
+
+class RelevanceTrainer:
+    """Owns the relevance model and everything random about its training.
+
+    Training goes on from the previous weights at every update, as in the paper; the optimiser starts afresh, because
+    its moments belong to the last weights, not to the best ones that an update leaves behind. On a CPU, training repeats
+    to the bit for one seed and one number of threads.
+
+    Args:
+        settings: how to train.
+        rng: source of initial weights, clips, pairs and states; owned by the trainer from here on.
+        device: of torch, such as "cpu" or "cuda:0".
+    """
+
+    def __init__(self, settings: RelevanceSettings, rng: np.random.Generator, device: str = "cpu") -> None:
+        self.settings = settings
+        self.model: RelevanceModel | None = None
+        self.total_steps = 0
+        self._rng = rng
+        self._device = torch.device(device)
+
+    def update(self, dataset: ClipDataset) -> UpdateReport:
+        """Trains until the held-out loss stops falling, and keeps the weights where it was lowest."""
+        start = time.perf_counter()
+        if dataset.n_train < 2 or dataset.n_held < 2:
+            reason = f"{len(dataset)} clips are too few to compare; the first update needs 8"
+            return UpdateReport(steps=0, n_clips=len(dataset), skipped=reason)
+        model = self._prepare_model(dataset)
+        report = self._fit(model, dataset)
+        return replace(report, seconds=time.perf_counter() - start)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Returns everything as named arrays that `numpy.savez` stores without pickling."""
+        arrays = {"total_steps": np.array(self.total_steps), "rng": generator_to_array(self._rng)}
+        if self.model is None:
+            return arrays
+        weights = {f"model.{name}": tensor.cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
+        return {**arrays, **weights}
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over the state of a trainer of the same settings."""
+        self.total_steps = int(arrays["total_steps"])
+        self._rng = generator_from_array(arrays["rng"])
+        prefix = "model."
+        weights = {
+            name.removeprefix(prefix): torch.from_numpy(np.array(array))
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+        if weights:
+            self.model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
+            self.model.load_state_dict(weights)
+            self.model.to(self._device)
+
+    def _prepare_model(self, dataset: ClipDataset) -> RelevanceModel:
+        if self.model is None:
+            generator = torch.Generator().manual_seed(int(self._rng.integers(2**63)))
+            self.model = RelevanceModel(dataset.state_dim, self.settings.hidden, generator).to(self._device)
+        if self.settings.standardise:
+            # The weights are not rescaled to make up for the change of standardisation. That would keep f exactly, but
+            # a feature that was nearly constant so far would leave huge weights behind once it starts to vary.
+            self.model.set_standardisation(*dataset.standardisation())
+        return self.model
+
+    def _fit(self, model: RelevanceModel, dataset: ClipDataset) -> UpdateReport:
+        settings = self.settings
+        optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        held_out = dataset.held_out(self._rng)
+        held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
+        before, _ = self._evaluate(model, held_out, held_pairs)
+        best, weights, stale, steps, last = before, _copy(model), 0, 0, (NAN, NAN)
+        while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
+            epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
+            last = self._train_epoch(model, optimiser, dataset, epoch)
+            steps, self.total_steps = steps + epoch, self.total_steps + epoch
+            loss, _ = self._evaluate(model, held_out, held_pairs)
+            if loss < best:
+                best, weights, stale = loss, _copy(model), 0
+            else:
+                stale += 1
+        model.load_state_dict(weights)
+        after, accuracy = self._evaluate(model, held_out, held_pairs)
+        return UpdateReport(steps, len(dataset), "", *last, before, after, accuracy)
+
+    def _train_epoch(
+        self, model: RelevanceModel, optimiser: torch.optim.Optimizer, dataset: ClipDataset, steps: int
+    ) -> tuple[float, float]:
+        """Returns the mean matching and representation loss over `steps` optimiser steps."""
+        settings, rng = self.settings, self._rng
+        history = torch.zeros(2, device=self._device)  # summed on the device: reading it every step would wait for it
+        for _ in range(steps):
+            batch = dataset.sample(rng, settings.clips, settings.states_per_clip)
+            losses = self._losses(model, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
+            optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            history += torch.stack([losses.matching.detach(), losses.representation.detach()])
+        matching, representation = (history / steps).tolist()
+        return matching, representation
+
+    @torch.no_grad()
+    def _evaluate(self, model: RelevanceModel, held_out: ClipBatch, pairs: NDArray[np.int64]) -> tuple[float, float]:
+        """Returns the weighted loss and the pair accuracy on the held-out clips."""
+        losses, relevance = self._losses(model, held_out, pairs)
+        f, psi = relevance.cpu().numpy(), held_out.scores
+        df, dpsi = f[pairs[0]] - f[pairs[1]], psi[pairs[0]] - psi[pairs[1]]
+        ranked = dpsi != 0
+        accuracy = float((np.sign(df) == np.sign(dpsi))[ranked].mean()) if ranked.any() else NAN
+        return float(losses.total), accuracy
+
+    def _losses(self, model: RelevanceModel, batch: ClipBatch, pairs: NDArray[np.int64]) -> tuple[_Losses, Tensor]:
+        """Returns the losses over pairs (2, P) of the batch's clips, and the clips' relevances (M,)."""
+        settings = self.settings
+        states, psi, e = (
+            torch.from_numpy(array).to(self._device) for array in (batch.states, batch.scores, batch.embeddings)
+        )
+        i, j = torch.from_numpy(pairs).to(self._device)
+        g = model.embed(states).mean(dim=1)
+        f = g @ model.unit_direction  # the mean of <d, g(s)> is <d, mean of g(s)>
+        matching = matching_loss(f[i], f[j], psi[i], psi[j], settings.tau, settings.beta)
+        representation = representation_loss(
+            *(e.index_select(0, i), e.index_select(0, j)), *(g.index_select(0, i), g.index_select(0, j))
+        )
+        return _Losses(matching + settings.representation_weight * representation, matching, representation), f
+
+
+def draw_pairs(rng: np.random.Generator, n_clips: int, n_pairs: int) -> NDArray[np.int64]:
+    """Draws pairs of distinct clips: int64 (2, P), uniform over the ordered pairs of `n_clips`, which is at least 2."""
+    first = rng.integers(n_clips, size=n_pairs)
+    return np.stack([first, (first + rng.integers(1, n_clips, size=n_pairs)) % n_clips])
+
+
+def _copy(model: RelevanceModel) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,251 @@
+"""RewardSnapshot: the learned reward as plain arrays and pure functions, for NumPy, torch and jax.numpy alike.
+
+The functions of this module take the array library as `xp`. Inside a jitted function pass the arrays as arguments,
+so that a new snapshot does not recompile it::
+
+    fn = jax.jit(functools.partial(vlm_reward, xp=jax.numpy))
+    fn(snapshot.net, snapshot.table, states)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.settings import RewardSettings
+
+Array = Any  # an array of whichever library `xp` is
+
+KNOTS = 1_001
+CHUNK = 4_096  # states evaluated at once: bounds memory, and 8 MB of activations stay near the cache
+TINY = 1e-12
+
+
+class RelevanceNet(NamedTuple):
+    """The arrays of f(s) = <d, g(s)>, g(s) = h(s) / |h(s)|, h a two-layer ReLU network (paper section 4.2).
+
+    Attributes:
+        mean: float32 (D,), subtracted from the states.
+        scale: float32 (D,), multiplied with the centred states (one over the standard deviation).
+        weight_1: float32 (D, H).
+        bias_1: float32 (H,).
+        weight_2: float32 (H, H).
+        bias_2: float32 (H,).
+        direction: float32 (H,), a unit vector.
+    """
+
+    mean: Array
+    scale: Array
+    weight_1: Array
+    bias_1: Array
+    weight_2: Array
+    bias_2: Array
+    direction: Array
+
+
+def relevance(net: RelevanceNet, states: Array, xp: Any = np) -> Array:
+    """Evaluates f(s) in [-1, 1] (paper section 4.2): float32 (..., D) -> float32 (...)."""
+    hidden = ((states - net.mean) * net.scale) @ net.weight_1 + net.bias_1
+    hidden = xp.clip(hidden, 0.0, None) @ net.weight_2 + net.bias_2
+    norm = xp.sqrt((hidden * hidden).sum(-1))
+    return xp.clip(hidden @ net.direction / (norm + TINY), -1.0, 1.0)
+
+
+def vlm_reward(net: RelevanceNet, table: Array, states: Array, xp: Any = np) -> Array:
+    """Evaluates r_vlm(s) (paper section 4.3) by linear interpolation in the table of `reward_table`.
+
+    Args:
+        net: arrays of f, of the library `xp`.
+        table: float32 (K,), r_vlm at K equally spaced relevances from -1 to 1.
+        states: float32 (..., D).
+        xp: numpy, torch or jax.numpy.
+
+    Returns:
+        float32 (...).
+    """
+    last = table.shape[0] - 1
+    position = (relevance(net, states, xp) + 1.0) * (0.5 * last)
+    # The last knot has no right neighbour: f = 1 is read as the end of the last interval.
+    left = xp.clip(xp.floor(position), 0.0, last - 1.0)
+    index = xp.asarray(left, dtype=xp.int32)
+    low = table[index]
+    return low + (position - left) * (table[index + 1] - low)
+
+
+def reward_table(relevances: ArrayLike, tau: float, *, parity: bool, knots: int = KNOTS) -> NDArray[np.float32]:
+    """Tabulates r_vlm as a function of f alone: mean over reference states s' of log sigma((f - f(s')) / tau).
+
+    The paper draws one random reference state per evaluation (section 4.3); this is its exact expectation. Linear
+    interpolation between the knots errs by at most h^2 / (32 tau^2), h = 2 / (knots - 1): 1.3e-5 at tau = 0.1.
+
+    Args:
+        relevances: f(s') of every reference state, any shape, not empty.
+        tau: temperature, greater than 0.
+        parity: subtract log sigma(0), so that equal relevance earns 0.
+        knots: K, table entries.
+
+    Returns:
+        float32 (K,), values at np.linspace(-1, 1, K).
+    """
+    references = np.asarray(relevances, np.float64).ravel()
+    if references.size == 0:
+        raise ConfigError("a reward needs reference states; score at least one clip before building a snapshot")
+    grid = np.linspace(-1.0, 1.0, knots)
+    # One knot at a time: memory stays that of the references, however many there are.
+    values = np.array([-np.logaddexp(0.0, (references - f) / tau).mean() for f in grid])
+    return (values + np.log(2.0) if parity else values).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RewardSnapshot:
+    """One state of the learned reward, frozen. Safe to hand to other threads, processes and libraries.
+
+    Attributes:
+        net: arrays of f, or None before the first update, when every reward is 0.
+        table: float32 (K,), r_vlm over f in [-1, 1]; empty before the first update.
+        weight: w, multiplied with r_vlm in the shaping term.
+        rule: "additive" or "potential", see RewardSettings.
+        gamma: discount of the potential rule.
+        bound: the additive term is clipped to [-bound, bound]; None does not clip.
+        version: updates of the relevance model so far; 0 before the first.
+    """
+
+    net: RelevanceNet | None
+    table: NDArray[np.float32]
+    weight: float
+    rule: str
+    gamma: float
+    bound: float | None
+    version: int
+
+    @classmethod
+    def zero(cls, weight: float = 0.1, reward: RewardSettings | None = None) -> RewardSnapshot:
+        """Returns what shapes before the first update: zeros, for states of any size."""
+        reward = reward or RewardSettings()
+        empty = np.zeros(0, np.float32)
+        return cls(None, empty, weight, reward.rule, reward.gamma, reward.bound, version=0)
+
+    @classmethod
+    def build(
+        cls,
+        net: RelevanceNet,
+        reference_relevances: ArrayLike,
+        *,
+        tau: float,
+        weight: float,
+        reward: RewardSettings,
+        version: int,
+    ) -> RewardSnapshot:
+        """Builds the snapshot of one update.
+
+        Args:
+            net: float32 arrays of f; copied.
+            reference_relevances: f(s') of all reference states *under this net*, any shape.
+            tau: temperature of the relevance differences.
+            weight: w of the shaping term.
+            reward: baseline, rule, gamma and bound.
+            version: number of this update, from 1.
+        """
+        net = RelevanceNet(*(np.array(part, np.float32) for part in net))
+        table = reward_table(reference_relevances, tau, parity=reward.baseline == "parity")
+        return cls(net, table, weight, reward.rule, reward.gamma, reward.bound, version)
+
+    def relevance(self, states: Array, xp: Any = np) -> Array:
+        """Returns f(s): (N, D) -> float32 (N,); zeros before the first update."""
+        return self._evaluate(relevance, (self.net,), states, xp)
+
+    def vlm_reward(self, states: Array, xp: Any = np) -> Array:
+        """Returns r_vlm(s), unweighted: (N, D) -> float32 (N,); zeros before the first update."""
+        return self._evaluate(vlm_reward, (self.net, self.table), states, xp)
+
+    def shape(
+        self,
+        states: Array,
+        next_states: Array | None = None,
+        terminated: Array | None = None,
+        xp: Any = np,
+    ) -> Array:
+        """Returns the term to add to the task reward of each transition.
+
+        Additive (paper section 4.3): clip(w r_vlm(s)). Potential (Ng et al. 1999): w (gamma Phi(s') - Phi(s)) with
+        Phi = r_vlm and Phi = 0 in terminal states, which leaves the optimal policy unchanged. It is never clipped,
+        since a clipped difference no longer telescopes.
+
+        Args:
+            states: (N, D), the states the actions were taken in.
+            next_states: (N, D), the states they led to; needed by the potential rule alone.
+            terminated: bool (N,), True where `next_states` is terminal (not where it was truncated); None: nowhere.
+            xp: numpy, torch (arrays on the CPU) or jax.numpy.
+
+        Returns:
+            float32 (N,).
+
+        Raises:
+            ConfigError: states of another size, or no `next_states` for the potential rule.
+        """
+        reward = self.vlm_reward(states, xp)
+        if self.rule == "additive":
+            shaping = self.weight * reward
+            return shaping if self.bound is None else xp.clip(shaping, -self.bound, self.bound)
+        if next_states is None:
+            raise ConfigError('the "potential" rule needs the next states: shape(states, next_states, terminated)')
+        after = self.vlm_reward(next_states, xp)
+        if terminated is not None:
+            after = xp.where(xp.asarray(terminated) != 0, xp.zeros_like(after), after)
+        return self.weight * (self.gamma * after - reward)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Returns everything as named arrays that `numpy.savez` stores without pickling."""
+        scalars = {
+            "weight": np.array(self.weight),
+            "rule": np.array(self.rule),
+            "gamma": np.array(self.gamma),
+            "bound": np.array(np.inf if self.bound is None else self.bound),
+            "version": np.array(self.version),
+        }
+        net = {} if self.net is None else {f"net.{name}": part for name, part in self.net._asdict().items()}
+        return {**scalars, "table": self.table, **net}
+
+    @classmethod
+    def from_state_dict(cls, arrays: Mapping[str, NDArray[Any]]) -> RewardSnapshot:
+        """Rebuilds the snapshot that `state_dict` described."""
+        names = [f"net.{name}" for name in RelevanceNet._fields]
+        bound = float(arrays["bound"])
+        return cls(
+            net=RelevanceNet(*(arrays[name] for name in names)) if names[0] in arrays else None,
+            table=arrays["table"],
+            weight=float(arrays["weight"]),
+            rule=str(arrays["rule"]),
+            gamma=float(arrays["gamma"]),
+            bound=None if np.isinf(bound) else bound,
+            version=int(arrays["version"]),
+        )
+
+    def _evaluate(self, function: Any, arrays: tuple[Any, ...], states: Array, xp: Any) -> Array:
+        """Calls `function(*arrays, states, xp)` with arrays of `xp`; in chunks in NumPy."""
+        states = xp.asarray(states, dtype=xp.float32)
+        if self.net is None:
+            return xp.zeros(states.shape[:-1], dtype=xp.float32)
+        dim = len(self.net.mean)
+        if states.ndim == 0 or states.shape[-1] != dim:
+            raise ConfigError(f"this reward was learned on states of {dim} numbers, got states {tuple(states.shape)}")
+        if xp is not np:
+            return function(*_convert(arrays, xp), states, xp)
+        rows = states.reshape(-1, dim)
+        out = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), CHUNK):
+            out[start : start + CHUNK] = function(*arrays, rows[start : start + CHUNK])
+        return out.reshape(states.shape[:-1])
+
+
+def _convert(arrays: tuple[Any, ...], xp: Any) -> tuple[Any, ...]:
+    """Returns the same nest of arrays in the library `xp`."""
+    return tuple(
+        RelevanceNet(*(xp.asarray(part) for part in item)) if isinstance(item, RelevanceNet) else xp.asarray(item)
+        for item in arrays
+    )
