@@ -22,7 +22,7 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 
@@ -106,7 +106,7 @@ def get_task(name: str, preset: str | None = None, **overrides: Any) -> TaskSpec
     if short not in file.tasks:
         known = file.tasks if path else task_names()
         raise UnknownNameError(f"there is no task {short!r}. Nearest names: {nearest(short, known)}")
-    given = {key: _plain(value) for key, value in overrides.items() if value is not None}
+    given = {key: _plain(key, value) for key, value in overrides.items() if value is not None}
     return _resolve(file, short, file.tasks[short], preset, given)
 
 
@@ -223,10 +223,10 @@ def _merged(below: Layer, above: Layer) -> Layer:
     return merged
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: str, value: Any) -> Any:
     """Turns a rig or a settings object into the mapping it stands for."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return cast(Any, value).to_config() if key == "rig" else dataclasses.asdict(value)
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.errors import ConfigError, nearest
 from mvr_wrappers.parsing import Float, Int, StrictFields
 from mvr_wrappers.settings import (
     AgentSettings,
@@ -17,6 +17,14 @@ from mvr_wrappers.settings import (
     RewardSettings,
     ScheduleSettings,
 )
+
+# What `CameraRig.from_config` takes. Checked here too, so that a misspelt key is found where it stands, and without
+# importing the filming room, which needs OpenGL.
+RIG_KEYS = {
+    "ring": ("azimuths", "distance", "elevation", "lookat", "track", "height"),
+    "named": ("names",),
+    "free": ("poses",),
+}
 
 
 def _not_blank(prompt: str) -> str:
@@ -29,6 +37,19 @@ def _not_negative(weight: float) -> float:
     if weight < 0:
         raise ConfigError(f"{weight} is negative; give a weight of at least 0 (the paper uses 0.01, 0.1 and 0.5)")
     return weight
+
+
+def _known_rig(rig: dict[str, Any] | None) -> dict[str, Any] | None:
+    if rig is None:
+        return None
+    kind = rig.get("kind")
+    if kind not in RIG_KEYS:
+        raise ConfigError(f"rig.kind is {kind!r}; give one of {', '.join(RIG_KEYS)}")
+    for key in rig.keys() - {"kind"}:
+        if key not in RIG_KEYS[kind]:
+            near = nearest(key, RIG_KEYS[kind])
+            raise ConfigError(f"rig.{key} is not a key of a {kind} rig. Nearest valid keys: {near}")
+    return rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +97,7 @@ class TaskSpec(StrictFields):
     prompt: Annotated[str, AfterValidator(_not_blank)]
     agent: AgentSettings
     family: str | None = None
-    rig: dict[str, Any] | None = None
+    rig: Annotated[dict[str, Any] | None, AfterValidator(_known_rig)] = None
     scorer: str = "pocket"
     method: Method = "mvr"
     weight: Annotated[Float, AfterValidator(_not_negative)] = 0.1
