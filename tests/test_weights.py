@@ -1,0 +1,266 @@
+"""Weights in every layout, every way a file can be wrong, and the hub with and without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+from huggingface_hub.hf_api import RepoFile
+from safetensors.torch import save_file
+
+from mvr_wrappers.errors import ScorerError
+from mvr_wrappers.scorers import viclip_net, weights
+from mvr_wrappers.scorers.viclip import load_viclip
+from mvr_wrappers.scorers.viclip_net import ViCLIPSize
+from mvr_wrappers.scorers.weights import HubFiles, load_network, locate, read_tensors
+from tests.tiny_viclip import state_dict, write_pth, write_safetensors, write_vocabulary
+
+CPU = torch.device("cpu")
+HUB = HubFiles("someone/ViCLIP-tiny-hf", "0123456789abcdef0123456789abcdef01234567")
+
+
+def load(path: Path, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    return load_network("viclip-tiny", path, CPU, dtype).state_dict()
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        torch.testing.assert_close(found[key], tensor, msg=key)
+
+
+def write_bare(folder: Path) -> Path:
+    torch.save(state_dict(), folder / "bare.pt")
+    return folder / "bare.pt"
+
+
+def write_old_format(folder: Path) -> Path:
+    torch.save({"model": state_dict()}, folder / "old.pth", _use_new_zipfile_serialization=False)
+    return folder / "old.pth"
+
+
+def write_without_suffix(folder: Path) -> Path:
+    return write_safetensors(folder).rename(folder / "blob")
+
+
+LAYOUTS = [write_pth, write_safetensors, write_bare, write_old_format, write_without_suffix]
+
+
+@pytest.mark.parametrize("write", LAYOUTS)
+def test_every_layout_loads(tmp_path: Path, write: Any) -> None:
+    network = load_network("viclip-tiny", write(tmp_path), CPU, torch.float32)
+    assert_same(network.state_dict(), state_dict())
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+
+
+def test_precision_is_the_one_asked_for_not_the_files(tmp_path: Path) -> None:
+    halves = {key: tensor.half() for key, tensor in state_dict().items()}
+    save_file(halves, tmp_path / "half.safetensors")
+    assert_same(load(tmp_path / "half.safetensors"), {key: tensor.float() for key, tensor in halves.items()})
+    assert {tensor.dtype for tensor in load(tmp_path / "half.safetensors", torch.bfloat16).values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("write", [write_pth, write_safetensors])
+def test_network_outlives_its_file(tmp_path: Path, write: Any) -> None:
+    path = write(tmp_path)
+    found = load(path)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(b"\xff" * size)
+    assert_same(found, state_dict())
+
+
+@pytest.mark.parametrize("write", LAYOUTS)
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_truncated_file(tmp_path: Path, write: Any, share: float) -> None:
+    path = write(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ScorerError, match=path.name):
+        load(path)
+
+
+def test_noise_is_no_weights(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "noise.pth"
+    path.write_bytes(rng.bytes(1000))
+    with pytest.raises(ScorerError, match=r"noise\.pth"):
+        load(path)
+
+
+class Trap:
+    """Creates a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_is_never_unpickled(tmp_path: Path, zipped: bool) -> None:
+    path, sprung = tmp_path / "trap.pth", tmp_path / "sprung"
+    content = {"model": state_dict(), "config": Trap(sprung)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ScorerError, match="never unpickled"):
+        load(path)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"model": {"a": 3}}, {"model": 5}, {}], ids=str)
+def test_checkpoint_without_a_state_dict(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "other.pth"
+    torch.save(content, path)
+    with pytest.raises(ScorerError, match=r"other.pth .*"):
+        load(path)
+
+
+def test_pickle_of_numpy_arrays_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.pkl"
+    path.write_bytes(pickle.dumps({"model": np.zeros(3)}, protocol=2))
+    with pytest.raises(ScorerError, match=r"arrays.pkl"):
+        load(path)
+
+
+def test_another_size_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = ViCLIPSize(patch=8, vision=(48, 2, 2), text=(24, 2, 2), embed_dim=16, image_size=32, vocabulary=576)
+    monkeypatch.setitem(viclip_net.SIZES, "viclip-wide", wide)
+    save_file(state_dict(name="viclip-wide"), tmp_path / "wide.safetensors")
+    with pytest.raises(ScorerError) as caught:
+        load(tmp_path / "wide.safetensors")
+    message = str(caught.value)
+    assert "vision_encoder.class_embedding is (48,), expected (32,)" in message
+    assert 'load_scorer("viclip-wide"' in message
+
+
+def test_another_architecture_is_described(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    save_file({"visual.proj": torch.zeros(2), "transformer.weight": torch.zeros(3)}, path)
+    with pytest.raises(ScorerError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert "temp is missing, expected ()" in message
+    assert "no ViCLIP of viclip-l, viclip-b, viclip-tiny: its 2 tensors belong to transformer, visual" in message
+
+
+def test_one_wrong_tensor_is_enough(tmp_path: Path) -> None:
+    tensors = state_dict()
+    tensors["vision_encoder.proj"] = torch.zeros(32, 8)
+    tensors["extra.weight"] = torch.zeros(1)
+    save_file(tensors, tmp_path / "odd.safetensors")
+    with pytest.raises(
+        ScorerError, match=r"vision_encoder.proj is \(32, 8\), expected \(32, 16\).*extra.weight is not"
+    ):
+        load(tmp_path / "odd.safetensors")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ScorerError, match=r"gone.pth of viclip-l does not exist"):
+        locate("viclip-l", tmp_path / "gone.pth")
+
+
+def test_vocabulary_lies_beside_the_weights(tmp_path: Path) -> None:
+    path, vocabulary = write_pth(tmp_path), write_vocabulary(tmp_path)
+    assert locate("viclip-tiny", path) == (path, vocabulary)
+
+
+def test_scorer_without_a_hub_says_where_its_vocabulary_belongs(tmp_path: Path) -> None:
+    with pytest.raises(ScorerError, match=f"put one at {tmp_path / 'bpe_simple_vocab_16e6.txt.gz'}"):
+        locate("viclip-tiny", write_pth(tmp_path))
+    with pytest.raises(ScorerError, match=r"no file model\.safetensors on the hub"):
+        locate("viclip-tiny", None)
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, and no network."""
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setitem(weights.HUB, "viclip-tiny", HUB)
+    return cache
+
+
+def test_offline_error_names_a_place_where_a_file_put_by_hand_is_found(tmp_path: Path, offline: Path) -> None:
+    with pytest.raises(ScorerError) as caught:
+        load_viclip("viclip-tiny", CPU, torch.float32)
+    message = str(caught.value)
+    assert "someone/ViCLIP-tiny-hf" in message and HUB.revision in message
+    place = Path(message.rpartition(" by hand at ")[2])
+    assert offline in place.parents
+    place.parent.mkdir(parents=True)
+    write_safetensors(tmp_path).rename(place)
+    write_vocabulary(place.parent)
+    assert_same(load_viclip("viclip-tiny", CPU, torch.float32)._network.state_dict(), state_dict())
+
+
+@pytest.mark.usefixtures("offline")
+def test_offline_without_a_vocabulary_says_to_put_it_beside_the_weights(tmp_path: Path) -> None:
+    with pytest.raises(ScorerError, match=f"by hand at {tmp_path / 'bpe_simple_vocab_16e6.txt.gz'}"):
+        locate("viclip-tiny", write_pth(tmp_path))
+
+
+def fake_hub(monkeypatch: pytest.MonkeyPatch, source: Path, lfs: bool, damaged: bool) -> None:
+    """Serves copies of `source` into the hub's cache, with its true checksum stated."""
+    content = source.read_bytes()
+    sha1 = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    pointer = {"size": len(content), "oid": hashlib.sha256(content).hexdigest(), "pointerSize": 1} if lfs else None
+    stated = RepoFile(path=source.name, size=len(content), oid=sha1, lfs=pointer)
+
+    def download(repo: str, filename: str, revision: str) -> str:
+        place = HubFiles(repo, revision).cached(filename)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content[:-1] + b"?" if damaged else content)
+        return str(place)
+
+    monkeypatch.setattr(weights, "hf_hub_download", download)
+    monkeypatch.setattr(weights, "HfApi", lambda: SimpleNamespace(get_paths_info=lambda *args, **kwargs: [stated]))
+
+
+@pytest.mark.parametrize("lfs", [True, False], ids=["sha256", "git"])
+def test_download_is_checked_once_and_then_cached(
+    tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch, lfs: bool
+) -> None:
+    fake_hub(monkeypatch, write_safetensors(tmp_path), lfs, damaged=False)
+    path = weights.fetch("viclip-tiny", "model.safetensors")
+    assert offline in path.parents
+    assert_same(read_tensors(path), state_dict())
+    monkeypatch.setattr(weights, "hf_hub_download", None)
+    assert weights.fetch("viclip-tiny", "model.safetensors") == path
+
+
+@pytest.mark.parametrize("lfs", [True, False], ids=["sha256", "git"])
+def test_damaged_download_is_removed(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch, lfs: bool) -> None:
+    fake_hub(monkeypatch, write_safetensors(tmp_path), lfs, damaged=True)
+    with pytest.raises(ScorerError, match="damaged and was removed"):
+        weights.fetch("viclip-tiny", "model.safetensors")
+    assert not HUB.cached("model.safetensors").exists()
+
+
+def test_dropped_connection_is_a_scorer_error(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_hub(monkeypatch, write_safetensors(tmp_path), True, damaged=False)
+
+    def drop(*args: Any, **kwargs: Any) -> str:
+        raise ConnectionResetError("peer went away")
+
+    monkeypatch.setattr(weights, "hf_hub_download", drop)
+    with pytest.raises(ScorerError, match="ConnectionResetError: peer went away"):
+        weights.fetch("viclip-tiny", "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "repo", "revision"),
+    [
+        ("viclip-l", "OpenGVLab/ViCLIP-L-14-hf", "1652361522e1cb41c28cdfae870f690d00e7456b"),
+        ("viclip-b", "OpenGVLab/ViCLIP-B-16-hf", "8484a9cb5b1b86e43c3ded53abe7485f52d8b789"),
+    ],
+)
+def test_revisions_are_pinned(name: str, repo: str, revision: str) -> None:
+    assert weights.HUB[name] == HubFiles(repo, revision)
