@@ -212,8 +212,8 @@ class ClipDataset:
                 array = getattr(clip, name)
                 if array.shape != kept[name]:
                     raise ConfigError(
-                        f"clip {number} has {name} of shape {array.shape}, clips before it {kept[name]}; one dataset holds "
-                        "clips of one length, state size and number of views: use one reward engine for each kind"
+                        f"clip {number} has {name} of shape {array.shape}, clips before it {kept[name]}; one dataset "
+                        "holds clips of one length, state size and number of views: use one reward engine for each kind"
                     )
                 if not np.isfinite(array).all():
                     raise NonFiniteError(f"clip {number} has NaN or infinite {name}; check the environment and scorer")

@@ -58,8 +58,8 @@ class RelevanceTrainer:
     """Owns the relevance model and everything random about its training.
 
     Training goes on from the previous weights at every update, as in the paper; the optimiser starts afresh, because
-    its moments belong to the last weights, not to the best ones that an update leaves behind. On a CPU, training repeats
-    to the bit for one seed and one number of threads.
+    its moments belong to the last weights, not to the best ones that an update leaves behind. On a CPU, training
+    repeats to the bit for one seed and one number of threads.
 
     Args:
         settings: how to train.
