@@ -6,7 +6,25 @@ with explained():
     ensure_gl()  # before MuJoCo is imported, which reads the choice
     import mujoco as _mujoco  # noqa: F401  a back end that cannot start may already fail here
 
+from mvr_wrappers.filming.access import AnyEnv, GetMujoco, StateFn, find_mujoco
 from mvr_wrappers.filming.cameras import Camera, CameraRig
+from mvr_wrappers.filming.episode import FilmedEpisode, film_episode
+from mvr_wrappers.filming.filmed_env import FilmedEnv
+from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
 
-__all__ = ["Camera", "CameraRig", "Renderer", "ensure_gl", "film"]
+__all__ = [
+    "AnyEnv",
+    "Camera",
+    "CameraRig",
+    "FilmedEnv",
+    "FilmedEpisode",
+    "GetMujoco",
+    "Recorder",
+    "Renderer",
+    "StateFn",
+    "ensure_gl",
+    "film",
+    "film_episode",
+    "find_mujoco",
+]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
-from mvr_wrappers.settings import parse
+from mvr_wrappers.parsing import Float, Int, StrictFields, parse
 
-Point: TypeAlias = tuple[float, float, float]
+Point: TypeAlias = tuple[Float, Float, Float]
 
 _MARGIN = 1.1  # of the distance at which the sphere around the model or the body touches the picture's edges
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class Camera(StrictFields):
     """One view. It looks from a pose, follows a body, or is one of the model's own cameras.
 
     Attributes:
@@ -35,14 +34,12 @@ class Camera:
         name: camera of the model to use instead; no other attribute may then be set.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    azimuth: float = 90.0
-    elevation: float = -20.0
-    distance: float | None = None
+    azimuth: Float = 90.0
+    elevation: Float = -20.0
+    distance: Float | None = None
     lookat: Point | None = None
-    track: int | str | None = None
-    height: float | None = None
+    track: Int | str | None = None
+    height: Float | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -204,17 +201,15 @@ class CameraRig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ring:
+class _Ring(StrictFields):
     """Keys of a rig of kind "ring"."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    azimuths: tuple[float, ...] = (0.0, 90.0, 180.0, 270.0)
-    distance: float | None = None
-    elevation: float = -20.0
+    azimuths: tuple[Float, ...] = (0.0, 90.0, 180.0, 270.0)
+    distance: Float | None = None
+    elevation: Float = -20.0
     lookat: Point | None = None
-    track: int | str | None = None
-    height: float | None = None
+    track: Int | str | None = None
+    height: Float | None = None
 
     def views(self) -> tuple[Camera, ...]:
         shared = {key: value for key, value in asdict(self).items() if key != "azimuths"}
@@ -222,10 +217,8 @@ class _Ring:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(StrictFields):
     """Keys of a rig of kind "named"."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     names: tuple[str, ...]
 
@@ -234,10 +227,8 @@ class _Named:
 
 
 @dataclass(frozen=True, slots=True)
-class _Free:
+class _Free(StrictFields):
     """Keys of a rig of kind "free"."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     poses: tuple[Camera, ...]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import gl
 from mvr_wrappers.filming.cameras import Camera
+from mvr_wrappers.filming.recorder import restore
 
 MAX_GEOMS = 10_000
 _FLAGS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
@@ -124,7 +125,7 @@ def film(
     Args:
         renderer: of the model the states were recorded from.
         data: scratch data of that model; overwritten.
-        physics: (T, P), the recorded states (`mjSTATE_INTEGRATION`).
+        physics: float64 (T, P), what `Recorder.physics` holds.
         times: (T',), which of them to render.
         cameras: the V views.
 
@@ -135,8 +136,7 @@ def film(
     fitted = [camera.fit(model) for camera in cameras]
     frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
     for i, time in enumerate(times):
-        mujoco.mj_setState(model, data, physics[time], mujoco.mjtState.mjSTATE_INTEGRATION)
-        mujoco.mj_forward(model, data)
+        restore(model, data, physics[time])
         for v, camera in enumerate(fitted):
             renderer.render(data, camera, out=frames[v, i])
     return frames

@@ -1,0 +1,202 @@
+"""The env-level wrapper: films chosen episodes and hands out the clips cut from them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from mvr_wrappers.clips import Clip, clip_starts, frame_indices
+from mvr_wrappers.errors import NonFiniteError
+from mvr_wrappers.filming.access import AnyEnv, GetMujoco, StateFn, as_rig, as_state_fn, find_mujoco, state_size
+from mvr_wrappers.filming.cameras import CameraRig
+from mvr_wrappers.filming.recorder import Recorder
+from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.settings import ClipSettings, merge
+
+DEFAULT_IMAGE_SIZE = 224
+
+
+class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Films one episode of every `clip.film_every`, without touching the simulation or its random numbers.
+
+    While a chosen episode runs only physics states are recorded. The frames are rendered inside the step that ends it,
+    before anyone resets the env, or inside `reset` if that comes first; `close` drops an unfinished episode. A chosen
+    episode shorter than a clip is made up for by the next one. Clips wait until `pop_clips` takes them.
+
+    Args:
+        env: any env whose `unwrapped` has MuJoCo's `model` and `data`, else give `get_mujoco`.
+        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `CameraRig.default` of the model.
+        clip: what is filmed: settings, or a mapping of those to change. `image_size` None means 224 pixels.
+        state_fn: observation -> state vector (D,); needed unless observations are vectors.
+        get_mujoco: env -> (model, data), asked at each reset.
+        seed: of the choice of views.
+
+    Attributes:
+        rig: the cameras; `Clip.views` are indices into `rig.views`.
+        clip: the settings.
+        state_dim: D, length of a state vector.
+
+    Raises:
+        EnvError: the env has no MuJoCo model, or its observations are no vectors and `state_fn` is missing.
+        UnknownNameError: the rig names a camera or a body the model lacks.
+        ConfigError: a setting that cannot work.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = FilmedEnv(gym.make("Hopper-v5"), clip={"length": 16, "image_size": 64})
+        >>> observation, info = env.reset(seed=0)
+        >>> for _ in range(15):
+        ...     _ = env.step(0 * env.action_space.sample())
+        >>> observation, info = env.reset()
+        >>> [clip.frames.shape for clip in env.pop_clips()]
+        [(1, 8, 64, 64, 3)]
+        >>> env.close()
+    """
+
+    def __init__(
+        self,
+        env: AnyEnv,
+        *,
+        rig: CameraRig | Mapping[str, Any] | None = None,
+        clip: ClipSettings | Mapping[str, Any] | None = None,
+        state_fn: StateFn | None = None,
+        get_mujoco: GetMujoco | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._get_mujoco = get_mujoco or find_mujoco
+        self.rig = as_rig(rig, self._get_mujoco(env)[0])
+        self.clip = merge(ClipSettings(), clip, "clip")
+        RecordConstructorArgs.__init__(
+            self,
+            rig=self.rig.to_config(),
+            clip=asdict(self.clip),
+            state_fn=state_fn,
+            get_mujoco=get_mujoco,
+            seed=seed,
+        )
+        gym.Wrapper.__init__(self, env)
+        self._to_state = as_state_fn(env.observation_space, state_fn)
+        self.state_dim = state_size(env.observation_space, self._to_state)
+        self._rng = np.random.default_rng(seed)
+        self._episode, self._step = -1, 0
+        self._due = False
+        self._clips: list[Clip] = []
+        self._recorder: Recorder | None = None
+        self._renderer: Renderer | None = None
+        self._warned = False
+        longest = env.spec.max_episode_steps if env.spec else None
+        if longest is not None and longest + 1 < self.clip.length:
+            self._warn_too_short(f"episodes of this env end after {longest} steps")
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the env; films what there is of an unfinished episode first.
+
+        Raises:
+            FilmingError: this episode is to be filmed and OpenGL cannot start.
+            NonFiniteError: the observation is NaN or infinite.
+        """
+        self._finish(self._recorder)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._episode, self._step = self._episode + 1, 0
+        state = self._checked_state(observation, 0.0)
+        if self._due or self._episode % self.clip.film_every == 0:
+            self._begin(state)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Steps the env; films the episode if it was chosen and ends here.
+
+        Raises:
+            NonFiniteError: the observation or the reward is NaN or infinite.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._step += 1
+        state = self._checked_state(observation, float(reward))
+        if self._recorder is not None:
+            self._recorder.append(self._data, state)
+            if terminated or truncated:
+                if len(self._recorder) < self.clip.length and not self._warned:
+                    self._warn_too_short(f"an episode ended after {self._step} steps")
+                self._finish(self._recorder)
+        return observation, reward, terminated, truncated, info
+
+    def state(self, observation: Any) -> NDArray[np.float32]:
+        """Returns the state vector of an observation: a new array, float32 (D,)."""
+        return self._to_state(observation)
+
+    def film_next(self) -> None:
+        """Chooses the next episode for filming, whatever the count."""
+        self._due = True
+
+    def pop_clips(self) -> list[Clip]:
+        """Hands out the clips filmed since the last call, oldest first, and forgets them."""
+        clips, self._clips = self._clips, []
+        return clips
+
+    def close(self) -> None:
+        """Frees the renderer, drops an unfinished episode and closes the env; filmed clips can still be popped."""
+        self._recorder = None
+        if self._renderer is not None:
+            self._renderer.close()
+        super().close()
+
+    def _begin(self, state: NDArray[np.float32]) -> None:
+        """Starts recording. The renderer starts here too: an OpenGL that cannot start is best met before an episode."""
+        model, self._data = self._get_mujoco(self.env)
+        if self._renderer is None or self._renderer.closed or self._renderer.model is not model:
+            if self._renderer is not None:
+                self._renderer.close()
+            self.rig.check(model)
+            self._renderer = Renderer(model, self.clip.image_size or DEFAULT_IMAGE_SIZE, self.clip.quality)
+            self._scratch = mujoco.MjData(model)
+        self._due = False
+        self._recorder = Recorder(model)
+        self._recorder.start(self._data, state)
+
+    def _finish(self, recorder: Recorder | None) -> None:
+        """Films what was recorded and cuts it into clips; too short an episode makes the next one due."""
+        self._recorder = None
+        if recorder is None or self._renderer is None:
+            return
+        starts = clip_starts(len(recorder), self.clip.length, self.clip.stride)
+        if not starts:
+            self._due = True
+            return
+        everything = np.arange(len(self.rig))
+        views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
+        cameras = [self.rig.views[view] for view in views]
+        filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
+        times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
+        frames = film(self._renderer, self._scratch, recorder.physics, times, cameras)
+        states = recorder.states
+        for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
+            self._clips.append(Clip(states[start : start + self.clip.length].copy(), frames[:, row], views))
+
+    def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
+        state = self._to_state(observation)
+        if math.isfinite(reward) and np.isfinite(state).all():
+            return state
+        self._recorder, self._due = None, self._due or self._recorder is not None
+        what = f"state entries {np.flatnonzero(~np.isfinite(state)).tolist()}" if math.isfinite(reward) else "reward"
+        raise NonFiniteError(
+            f"NaN or infinite {what} at step {self._step} of episode {self._episode} since this env was made. The "
+            "simulation has most likely diverged: bound the actions or end such episodes in the env."
+        )
+
+    def _warn_too_short(self, cause: str) -> None:
+        """Warns, once an env, that a clip does not fit into an episode."""
+        self._warned = True
+        warnings.warn(
+            f"{cause}, too short for a clip of {self.clip.length} states: nothing was filmed. The next episode is "
+            "tried instead; if all are so short, lower clip.length.",
+            stacklevel=3,
+        )
