@@ -74,3 +74,16 @@ def as_state_fn(space: gym.Space[Any], state_fn: StateFn | None) -> StateFn:
 def state_size(space: gym.Space[Any], state_fn: StateFn) -> int:
     """Returns D, by making a state vector of some observation."""
     return len(state_fn(copy.deepcopy(space).sample()))  # sampling the env's own space would move its generator
+
+
+def time_limit(env: AnyEnv) -> int | None:
+    """Returns after how many steps `env` truncates an episode, None if it does not say.
+
+    A wrapper keeps the `spec` it is first asked for, and while `gymnasium.make` is at work that is not yet the final
+    one: so the wrappers are not asked.
+    """
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    return env.spec.max_episode_steps if env.spec else None

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.clips import Clip, clip_starts, frame_indices
 from mvr_wrappers.errors import NonFiniteError
-from mvr_wrappers.filming.access import AnyEnv, GetMujoco, StateFn, as_rig, as_state_fn, find_mujoco, state_size
+from mvr_wrappers.filming.access import (
+    AnyEnv,
+    GetMujoco,
+    StateFn,
+    as_rig,
+    as_state_fn,
+    find_mujoco,
+    state_size,
+    time_limit,
+)
 from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
@@ -93,7 +102,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._recorder: Recorder | None = None
         self._renderer: Renderer | None = None
         self._warned = False
-        longest = env.spec.max_episode_steps if env.spec else None
+        longest = time_limit(env)
         if longest is not None and longest + 1 < self.clip.length:
             self._warn_too_short(f"episodes of this env end after {longest} steps")
 
