@@ -20,7 +20,7 @@ import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,7 +83,7 @@ def load_registry(path: str | Path | None = None) -> dict[str, TaskSpec]:
         _resolve(file, "sample", {"family": family, **_SAMPLE}, None)
     for preset, layer in file.presets.items():
         for family in (None, *layer.get("families", {})):
-            _family(file, family, f"{file.path}: presets.{preset}.families")
+            _families(file, family, f"{file.path}: presets.{preset}.families")
             _resolve(file, "sample", {"family": family, **_SAMPLE}, preset)
     return {name: _resolve(file, name, task, None) for name, task in file.tasks.items()}
 
@@ -162,9 +162,10 @@ def _resolve(file: TaskFile, name: str, task: Layer, preset: str | None, given: 
     home = f"{file.path}: tasks.{name}"
     task = dict(task)
     family = task.pop("family", None)
+    families = _families(file, family, home)
+    layers = [*_defaults(file), *families.values(), *_preset(file, preset, families), (home, task), (name, given or {})]
     values: Layer = {}
-    layers = [*_defaults(file), *_family(file, family, home), *_preset(file, preset, family), (home, task)]
-    for where, layer in [*layers, (name, given or {})]:
+    for where, layer in layers:
         for key in ("name", "family"):
             if key in layer:
                 raise ConfigError(f"{where}.{key} cannot be set here; only a task in a file names its family")
@@ -179,10 +180,10 @@ def _defaults(file: TaskFile) -> list[_Placed]:
     return [(f"{path}: defaults", each.defaults) for path, each in files.items()]
 
 
-def _family(file: TaskFile, name: str | None, asked_by: str) -> list[_Placed]:
-    """Returns the layers of a family, the one it extends first: one above it in its file, or a shipped one."""
+def _families(file: TaskFile, name: str | None, asked_by: str) -> dict[str, _Placed]:
+    """Returns a family's layer by name, after those it extends: families above it in its file, or shipped ones."""
     if name is None:
-        return []
+        return {}
     shipped = shipped_file()
     homes = [file] if file.path == shipped.path else [file, shipped]
     for home in homes:
@@ -191,23 +192,25 @@ def _family(file: TaskFile, name: str | None, asked_by: str) -> list[_Placed]:
             parent = layer.pop("extends", None)
             above = dict(itertools.takewhile(lambda item: item[0] != name, home.families.items()))
             where = f"{home.path}: families.{name}"
-            return [*_family(dataclasses.replace(home, families=above), parent, where), (where, layer)]
+            inherited = _families(dataclasses.replace(home, families=above), parent, where)
+            if name in inherited:  # it extends a shipped family under the same name
+                layer = _merged(inherited.pop(name)[1], layer)
+            return {**inherited, name: (where, layer)}
     known = {family for home in homes for family in home.families}
-    raise UnknownNameError(
-        f"{asked_by}: there is no family {name!r} to take values from. Nearest: {nearest(name, known)}"
-    )
+    near = nearest(name, known)
+    raise UnknownNameError(f"{asked_by}: there is no family {name!r} to take values from. Nearest names: {near}")
 
 
-def _preset(file: TaskFile, name: str | None, family: str | None) -> list[_Placed]:
-    """Returns the layers of a preset: what it says to all tasks, then what it says to those of the family."""
+def _preset(file: TaskFile, name: str | None, families: Iterable[str]) -> list[_Placed]:
+    """Returns the layers of a preset: what it says to all tasks, then what it says to those of each family."""
     if name is None:
         return []
     homes = (file, shipped_file())
     for home in homes:
         if name in home.presets:
             layer, where = dict(home.presets[name]), f"{home.path}: presets.{name}"
-            families = layer.pop("families", {})
-            return [(where, layer), (f"{where}.families.{family}", families.get(family, {}))]
+            parts = layer.pop("families", {})
+            return [(where, layer), *((f"{where}.families.{key}", parts[key]) for key in families if key in parts)]
     known = {preset for home in homes for preset in home.presets}
     raise UnknownNameError(f"there is no preset {name!r}. Nearest names: {nearest(name, known)}")
 

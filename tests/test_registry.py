@@ -189,6 +189,13 @@ def test_a_family_of_a_user_may_extend_or_hide_a_shipped_one(write: Any) -> None
     assert (spec.rig["distance"], spec.rig["elevation"]) == (3.0, -20.0)
     assert spec.make.kwargs == {"env_name": "hammer-v3-goal-observable", "positions": "reset"}
     assert get_task("hammer-v3").rig != spec.rig
+    assert get_task(f"{path}:hammer-left", preset="paper").make.kwargs["positions"] == "fixed"
+
+
+def test_a_preset_speaks_to_the_families_a_family_extends(write: Any) -> None:
+    path = write("families:\n  lab: {extends: metaworld}\ntasks:\n  push-v3: {family: lab, prompt: a push}\n")
+    assert get_task(f"{path}:push-v3", preset="paper").make.kwargs["positions"] == "fixed"
+    assert get_task(f"{path}:push-v3").make.kwargs["positions"] == "reset"
 
 
 # Names and keywords
