@@ -139,6 +139,11 @@ class RewardEngine:
         return self.snapshot.version
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def gallery(self) -> Gallery:
         """The best and the worst clips scored so far, with their frames."""
         return self._learner.gallery
@@ -201,6 +206,12 @@ class RewardEngine:
             terminated: bool (N,); for the potential rule.
         """
         return np.asarray(self.snapshot.shape(states, next_states, terminated))
+
+    def evaluate(
+        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
+        return self.snapshot.evaluate(states, next_states, terminated)
 
     def vlm_reward(self, states: ArrayLike) -> NDArray[np.float32]:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""

@@ -188,16 +188,22 @@ class RewardSnapshot:
         Raises:
             ConfigError: states of another size, or no `next_states` for the potential rule.
         """
+        return self.evaluate(states, next_states, terminated, xp)[0]
+
+    def evaluate(
+        self, states: Array, next_states: Array | None = None, terminated: Array | None = None, xp: Any = np
+    ) -> tuple[Array, Array]:
+        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
         reward = self.vlm_reward(states, xp)
         if self.rule == "additive":
             shaping = self.weight * reward
-            return shaping if self.bound is None else xp.clip(shaping, -self.bound, self.bound)
+            return shaping if self.bound is None else xp.clip(shaping, -self.bound, self.bound), reward
         if next_states is None:
             raise ConfigError('the "potential" rule needs the next states: shape(states, next_states, terminated)')
         after = self.vlm_reward(next_states, xp)
         if terminated is not None:
             after = xp.where(xp.asarray(terminated) != 0, xp.zeros_like(after), after)
-        return self.weight * (self.gamma * after - reward)
+        return self.weight * (self.gamma * after - reward), reward
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns everything as named arrays that `numpy.savez` stores without pickling."""

@@ -110,13 +110,15 @@ class TestSchedule:
         bad[:, 0], good[:, 0] = -1, 1
         assert engine.shape(good).mean() > engine.shape(bad).mean() + 0.01
         np.testing.assert_allclose(engine.shape(good), 0.1 * engine.vlm_reward(good), rtol=1e-6)
+        for both, alone in zip(engine.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True):
+            np.testing.assert_array_equal(both, alone)
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
         drive(engine)
         states = engine._learner._reference.states
         f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
         assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
-        assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # bounded by -log sigma(0), DESIGN's baseline
+        assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)
 
 
 class TestScoring:

@@ -1,0 +1,39 @@
+"""StateReader: batches of observations become the state vectors that relevance is learned on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space, iterate
+from numpy.typing import NDArray
+
+from mvr_wrappers.filming.access import StateFn, as_state_fn
+
+
+class StateReader:
+    """Reads state vectors from batched observations, as `FilmedEnv` reads them from single ones.
+
+    Args:
+        space: observation space of one env.
+        state_fn: observation of one env -> state vector (D,); needed unless observations are vectors.
+
+    Raises:
+        EnvError: the observations are no vectors and `state_fn` is missing.
+    """
+
+    def __init__(self, space: gym.Space[Any], state_fn: StateFn | None = None) -> None:
+        self._space = space
+        self._to_state = as_state_fn(space, state_fn)
+        self._vectors = state_fn is None
+
+    def one(self, observation: Any) -> NDArray[np.float32]:
+        """Returns the state of one observation: a new array, float32 (D,)."""
+        return self._to_state(observation)
+
+    def batch(self, observations: Any, count: int) -> NDArray[np.float32]:
+        """Returns the states of `count` batched observations: a new array, float32 (count, D)."""
+        if self._vectors:
+            return np.array(observations, np.float32)
+        return np.stack([self._to_state(row) for row in iterate(batch_space(self._space, count), observations)])
