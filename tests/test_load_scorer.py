@@ -83,6 +83,11 @@ def test_registering_again_replaces(scorer: Any) -> None:
     assert load_scorer("mine", "cpu") is scorer is not old
 
 
+def test_factory_may_wrap_another_scorer(tiny_file: Path) -> None:
+    register_scorer("wrapping", lambda **arguments: load_scorer("viclip-tiny", **arguments))
+    assert load_scorer("wrapping", "cpu", weights=tiny_file) is load_scorer("viclip-tiny", "cpu", weights=tiny_file)
+
+
 @pytest.mark.parametrize(("name", "factory"), [("", print), ("mine", "not callable")])
 def test_bad_registration(name: str, factory: Any) -> None:
     with pytest.raises(ConfigError, match="register_scorer"):

@@ -171,11 +171,11 @@ def test_vocabulary_lies_beside_the_weights(tmp_path: Path) -> None:
     assert locate("viclip-tiny", path) == (path, vocabulary)
 
 
-def test_scorer_without_a_hub_says_where_its_vocabulary_belongs(tmp_path: Path) -> None:
-    with pytest.raises(ScorerError, match=f"put one at {tmp_path / 'bpe_simple_vocab_16e6.txt.gz'}"):
-        locate("viclip-tiny", write_pth(tmp_path))
-    with pytest.raises(ScorerError, match=r"no file model\.safetensors on the hub"):
-        locate("viclip-tiny", None)
+def test_scorer_without_a_hub_says_where_its_files_belong(tmp_path: Path) -> None:
+    message = "viclip-tiny is not on the hub: pass weights= a file of it, with bpe_simple_vocab"
+    for weights_file in (None, write_pth(tmp_path)):
+        with pytest.raises(ScorerError, match=message):
+            locate("viclip-tiny", weights_file)
 
 
 @pytest.fixture
@@ -188,22 +188,25 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache
 
 
-def test_offline_error_names_a_place_where_a_file_put_by_hand_is_found(tmp_path: Path, offline: Path) -> None:
+def test_offline_error_names_the_folder_where_files_put_by_hand_are_found(offline: Path) -> None:
     with pytest.raises(ScorerError) as caught:
         load_viclip("viclip-tiny", CPU, torch.float32)
     message = str(caught.value)
     assert "someone/ViCLIP-tiny-hf" in message and HUB.revision in message
-    place = Path(message.rpartition(" by hand at ")[2])
-    assert offline in place.parents
-    place.parent.mkdir(parents=True)
-    write_safetensors(tmp_path).rename(place)
-    write_vocabulary(place.parent)
+    assert "Put model.safetensors and bpe_simple_vocab_16e6.txt.gz of" in message
+    folder = Path(message.rpartition(" by hand into the folder ")[2])
+    assert offline in folder.parents
+    folder.mkdir(parents=True)
+    write_safetensors(folder)
+    write_vocabulary(folder)
     assert_same(load_viclip("viclip-tiny", CPU, torch.float32)._network.state_dict(), state_dict())
 
 
 @pytest.mark.usefixtures("offline")
 def test_offline_without_a_vocabulary_says_to_put_it_beside_the_weights(tmp_path: Path) -> None:
-    with pytest.raises(ScorerError, match=f"by hand at {tmp_path / 'bpe_simple_vocab_16e6.txt.gz'}"):
+    with pytest.raises(
+        ScorerError, match=f"Put bpe_simple_vocab_16e6.txt.gz of .* by hand into the folder {tmp_path}$"
+    ):
         locate("viclip-tiny", write_pth(tmp_path))
 
 
@@ -215,7 +218,7 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, source: Path, lfs: bool, damaged: 
     stated = RepoFile(path=source.name, size=len(content), oid=sha1, lfs=pointer)
 
     def download(repo: str, filename: str, revision: str) -> str:
-        place = HubFiles(repo, revision).cached(filename)
+        place = HubFiles(repo, revision).folder / filename
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content[:-1] + b"?" if damaged else content)
         return str(place)
@@ -241,7 +244,7 @@ def test_damaged_download_is_removed(tmp_path: Path, offline: Path, monkeypatch:
     fake_hub(monkeypatch, write_safetensors(tmp_path), lfs, damaged=True)
     with pytest.raises(ScorerError, match="damaged and was removed"):
         weights.fetch("viclip-tiny", "model.safetensors")
-    assert not HUB.cached("model.safetensors").exists()
+    assert not (HUB.folder / "model.safetensors").exists()
 
 
 def test_dropped_connection_is_a_scorer_error(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:

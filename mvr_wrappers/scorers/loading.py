@@ -31,7 +31,7 @@ def _viclip(name: str, **arguments: Any) -> Scorer:
 
 _FACTORIES: dict[str, Factory] = {"pocket": _pocket}
 _FACTORIES |= {name: functools.partial(_viclip, name) for name in ("viclip-l", "viclip-b", "viclip-tiny")}
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()  # a factory may itself load the scorer it wraps
 
 
 def scorer_names() -> tuple[str, ...]:

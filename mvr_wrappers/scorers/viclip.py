@@ -19,8 +19,8 @@ from mvr_wrappers.scorers.weights import load_network, locate
 
 # Published normalisation of the authors' evaluation, on pixels in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Bounds memory: 16 clips of 8 frames at ViCLIP-L, whose widest activation is then 0.25 GB in bfloat16.
-TOKENS_PER_BATCH = 16 * 8 * 256
+# Bounds memory: 8 clips of 8 frames at ViCLIP-L, whose widest activation is then 0.13 GB in bfloat16.
+TOKENS_PER_BATCH = 8 * 8 * 256
 
 
 def load_viclip(name: str, device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> ViCLIPScorer:

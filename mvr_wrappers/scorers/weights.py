@@ -30,10 +30,11 @@ class HubFiles:
     repo: str
     revision: str
 
-    def cached(self, filename: str) -> Path:
-        """Returns where the hub's client keeps `filename`, and where a file put by hand is found."""
-        folder = "models--" + self.repo.replace("/", "--")
-        return Path(constants.HF_HUB_CACHE) / folder / "snapshots" / self.revision / filename
+    @property
+    def folder(self) -> Path:
+        """Where the hub's client keeps the files, and where files put by hand are found."""
+        repository = "models--" + self.repo.replace("/", "--")
+        return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / self.revision
 
 
 HUB = {
@@ -57,10 +58,10 @@ def locate(name: str, weights: Path | None) -> tuple[Path, Path]:
     if not weights.is_file():
         raise ScorerError(f"the weights file {weights} of {name} does not exist; pass weights= a file that does")
     beside = weights.with_name(VOCABULARY)
-    return weights, beside if beside.is_file() else fetch(name, VOCABULARY, by_hand=beside)
+    return weights, beside if beside.is_file() else fetch(name, VOCABULARY, folder=weights.parent)
 
 
-def fetch(name: str, filename: str, by_hand: Path | None = None) -> Path:
+def fetch(name: str, filename: str, folder: Path | None = None) -> Path:
     """Returns a file of the hub at the pinned revision, from the hub's cache or downloaded and checked.
 
     HF_HUB_OFFLINE, HF_HOME and the hub's other variables are honoured.
@@ -68,16 +69,14 @@ def fetch(name: str, filename: str, by_hand: Path | None = None) -> Path:
     Args:
         name: a row of `SIZES`.
         filename: file in the repository of that scorer.
-        by_hand: where the error tells to put the file; None takes the hub's cache.
+        folder: where the error tells to put files by hand; None takes the hub's cache.
 
     Raises:
         ScorerError: the file is neither cached nor to be downloaded, or its checksum is wrong.
     """
     hub = HUB.get(name)
     if hub is None:
-        raise ScorerError(
-            f"{name} has no file {filename} on the hub; put one at {by_hand or 'a path passed as weights='}"
-        )
+        raise ScorerError(f"{name} is not on the hub: pass weights= a file of it, with {VOCABULARY} in the same folder")
     cached = try_to_load_from_cache(hub.repo, filename, revision=hub.revision)
     if isinstance(cached, str):
         return Path(cached)
@@ -85,10 +84,11 @@ def fetch(name: str, filename: str, by_hand: Path | None = None) -> Path:
         stated = HfApi().get_paths_info(hub.repo, [filename], revision=hub.revision)
         path = Path(hf_hub_download(hub.repo, filename, revision=hub.revision))
     except HUB_ERRORS as error:
+        files = VOCABULARY if filename == VOCABULARY else f"{filename} and {VOCABULARY}"
         raise ScorerError(
             f"{filename} of {name} is not on this machine and the hub did not give it "
-            f"({type(error).__name__}: {_first_line(error)}). Put the file {filename} of {hub.repo}, revision "
-            f"{hub.revision}, by hand at {by_hand or hub.cached(filename)}"
+            f"({type(error).__name__}: {_first_line(error)}). Put {files} of {hub.repo}, revision {hub.revision}, "
+            f"by hand into the folder {folder or hub.folder}"
         ) from error
     if not any(isinstance(file, RepoFile) and _checksum_fits(file, path) for file in stated):
         path.resolve().unlink()  # the content; what lies in the cache's snapshot folder may be a link to it
