@@ -1,0 +1,182 @@
+"""Scripted, disturbed and random MetaWorld episodes, and where in them each stage of the task is seen."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mujoco
+import numpy as np
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
+from metaworld.policies import ENV_POLICY_MAP
+from numpy.typing import NDArray
+
+from tools.pocket.captions import Stage
+
+Array = NDArray[np.float64]
+Kind = Literal["expert", "missed", "random", "idle"]
+
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+ROBOT_QPOS = 9  # seven joints of the arm and two fingers come first; what follows belongs to the objects
+MOVED = 0.01  # metres or radians by which an object must leave its place to count as touched
+SETTLING = 5  # steps in which objects fall onto the table after a reset
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How an episode is played.
+
+    Attributes:
+        kind: "expert" follows the scripted policy, "missed" does so towards a displaced object, "random" and "idle" do
+            not, but may follow the policy for `prelude` steps first.
+        noise: standard deviation of Gaussian noise on the four actions, which lie in [-1, 1].
+        speed: factor on the gripper's motion.
+        delay: steps of rest before anything happens.
+        prelude: steps of the scripted policy before random or idle behaviour begins.
+        hold: steps an expert episode goes on after its first success.
+        redraw: steps for which one random action is kept.
+        offset: displacement of the object as the "missed" policy sees it, metres (3,).
+        steps: length of an episode without success.
+    """
+
+    kind: Kind
+    noise: float = 0.0
+    speed: float = 1.0
+    delay: int = 0
+    prelude: int = 0
+    hold: int = 10
+    redraw: int = 1
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    steps: int = 300
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """One episode, T states.
+
+    Attributes:
+        behaviour: how it was played.
+        physics: float64 (T, P), what `mj_getState` gave at each state.
+        success: bool (T,).
+        touched: first state at which an object had been moved; T if none was.
+        begun: first state of the behaviour itself, after delay and prelude.
+    """
+
+    behaviour: Behaviour
+    physics: Array
+    success: NDArray[np.bool_]
+    touched: int
+    begun: int
+
+    @property
+    def solved(self) -> int:
+        """First state of success; T if there is none."""
+        return int(np.argmax(self.success)) if self.success.any() else len(self.success)
+
+
+class Scene:
+    """One MetaWorld task with object positions drawn anew for every seed."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.env: Any = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"](seed=0)
+        self.env._freeze_rand_vec, self.env.seeded_rand_vec = False, True
+        self._policy = ENV_POLICY_MAP[task]()
+
+    def play(self, behaviour: Behaviour, seed: int) -> Episode:
+        """Plays one episode; the same seed and behaviour give the same episode."""
+        rng = np.random.default_rng(seed)
+        self.env.seed(seed)
+        observation, _ = self.env.reset()
+        act = self._actor(behaviour, rng)
+        physics, success, objects = [self._physics()], [False], [self._objects()]
+        stop = behaviour.steps
+        for step in range(stop + behaviour.hold):
+            if step >= stop:
+                break
+            observation, _, _, _, info = self.env.step(act(step, observation))
+            success.append(bool(info["success"]))
+            physics.append(self._physics())
+            objects.append(self._objects())
+            if success[-1] and behaviour.kind in ("expert", "missed") and stop == behaviour.steps:
+                stop = step + 1 + behaviour.hold
+        begun = behaviour.delay + (behaviour.prelude if behaviour.kind in ("random", "idle") else 0)
+        return Episode(behaviour, np.array(physics), np.array(success), _first_moved(np.array(objects)), begun)
+
+    def _actor(self, behaviour: Behaviour, rng: np.random.Generator) -> Callable[[int, Array], Array]:
+        held = np.zeros(4)
+        offset = np.asarray(behaviour.offset)
+
+        def act(step: int, observation: Array) -> Array:
+            nonlocal held
+            step -= behaviour.delay
+            if step < 0:
+                return np.zeros(4)
+            if behaviour.kind in ("random", "idle") and step >= behaviour.prelude:
+                if behaviour.kind == "random" and (step - behaviour.prelude) % behaviour.redraw == 0:
+                    held = rng.uniform(-1, 1, 4)
+                action = held
+            else:
+                seen = observation.copy()
+                seen[4:7] += offset
+                action = self._scripted(seen)
+                action[:3] *= behaviour.speed
+            return np.clip(action + behaviour.noise * rng.normal(size=4), -1, 1)
+
+        return act
+
+    def _scripted(self, observation: Array) -> Array:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Constant")  # the policies exceed [-1, 1] on purpose
+            return np.clip(np.asarray(self._policy.get_action(observation), np.float64), -1, 1)
+
+    def _physics(self) -> Array:
+        state = np.empty(mujoco.mj_stateSize(self.env.model, STATE))
+        mujoco.mj_getState(self.env.model, self.env.data, state, STATE)
+        return state
+
+    def _objects(self) -> Array:
+        return np.asarray(self.env.data.qpos[ROBOT_QPOS:]).copy()
+
+
+def _first_moved(objects: Array) -> int:
+    moved = np.abs(objects - objects[min(SETTLING, len(objects) - 1)]).max(axis=1) > MOVED
+    moved[: SETTLING + 1] = False
+    return int(np.argmax(moved)) if moved.any() else len(moved)
+
+
+def window(episode: Episode, stage: Stage, length: int, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Draws states [start, stop) of an episode that show a stage, `length` of them or fewer where it is over sooner.
+
+    "success" ends within 20 states after the task was solved, "held" begins after it and is still solved at its end,
+    "partial" ends between the touch of the object and the solution, "approach" ends before the touch.
+
+    Returns:
+        The window, or None where the episode does not show that stage for at least 24 states.
+    """
+    limits = _ends(episode, stage, length)
+    if limits is None or limits[1] < max(limits[0], 24):
+        return None
+    stop = int(rng.integers(max(limits[0], 24), limits[1] + 1))
+    if stage == "held" and not episode.success[stop - 1]:
+        return None
+    return max(stop - length, 0), stop
+
+
+def _ends(episode: Episode, stage: Stage, length: int) -> tuple[int, int] | None:
+    """Returns the first and the last state a clip of that stage may end before; None where there is none."""
+    states, solved, touched, begun = len(episode.success), episode.solved, episode.touched, episode.begun
+    kind, unsolved = episode.behaviour.kind, solved == states
+    if kind in ("random", "idle"):
+        return (begun + length * 2 // 3, states) if stage == kind and unsolved else None
+    if stage == "approach":
+        return begun + 15, touched - 1
+    if stage == "failed":
+        return (begun + 45, states) if kind == "missed" and unsolved else None
+    if stage in ("random", "idle") or unsolved:
+        return None
+    if stage == "partial":
+        return touched + (solved - touched) // 5, touched + (solved - touched) * 3 // 4
+    return (solved + 1, min(solved + 20, states)) if stage == "success" else (solved + length, states)
