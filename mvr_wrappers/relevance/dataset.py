@@ -6,7 +6,6 @@ one row a view. A clip is either for training or held out from the moment it arr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,7 +189,7 @@ class ClipDataset:
 
     def _quota(self) -> int:
         """Clips that should be held out by now."""
-        return min(MAX_HELD_OUT, max(math.ceil(self._holdout * self.seen), min(8, self.seen // 4)))
+        return min(MAX_HELD_OUT, max(int(self._holdout * self.seen), min(8, self.seen // 4)))
 
     def _choose_held(self, arriving: int) -> NDArray[np.bool_]:
         """Marks which of the arriving clips are held out."""
