@@ -8,39 +8,39 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import mujoco
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
 from mvr_wrappers.clips import frame_indices
 from mvr_wrappers.filming.cameras import Camera
-from mvr_wrappers.filming.renderer import Renderer
+from mvr_wrappers.filming.renderer import Renderer, film
 from tools.pocket.captions import PAPER_TASKS, STAGES, TASKS
-from tools.pocket.episodes import STATE, Behaviour, Episode, Scene, window
+from tools.pocket.episodes import Behaviour, Episode, Scene, window
 
 SIZE, FRAMES = 96, 8
 RING = (0, 90, 180, 270)
 UNSEEN, UNSEEN_HALF_WIDTH = (45, 135, 225, 315), 15
+COLUMNS = ("stage", "azimuth", "seed", "noise", "length")
 TEST_SEEDS = 10_000_000  # test episodes draw their seeds from here on, training episodes below
 
 Split = Literal["train", "test"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What is known of a clip beside its frames."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Take:
+    """States [start, stop) of an episode, to be filmed from some views: one clip each."""
 
     stage: str
-    azimuth: float
     seed: int
-    noise: float
-    length: int
+    episode: Episode
+    span: tuple[int, int]
+    cameras: list[Camera]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,11 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         while min(abs((azimuth - unseen + 180) % 360 - 180) for unseen in UNSEEN) < UNSEEN_HALF_WIDTH:
             azimuth = rng.uniform(0, 360)
     lookat = np.array([0, 0.5, 0]) + spread * rng.uniform(-0.1, 0.1, 3)
-    return _camera(azimuth, -20 + spread * rng.uniform(-15, 12), 2 + spread * rng.uniform(-0.4, 0.3), lookat)
+    return ring_camera(azimuth, -20 + spread * rng.uniform(-15, 12), 2 + spread * rng.uniform(-0.4, 0.3), lookat)
 
 
-def _camera(azimuth: float, elevation: float = -20, distance: float = 2, lookat: Any = (0, 0.5, 0)) -> Camera:
+def ring_camera(azimuth: float, elevation: float = -20, distance: float = 2, lookat: Any = (0, 0.5, 0)) -> Camera:
+    """Returns the view of the usual ring at an azimuth, degrees; the other arguments move it."""
     x, y, z = (float(v) for v in lookat)
     return Camera(lookat=(x, y, z), distance=float(distance), azimuth=float(azimuth % 360), elevation=float(elevation))
 
@@ -90,8 +91,8 @@ def draw_behaviour(rng: np.random.Generator) -> Behaviour:
     return Behaviour("idle", float(rng.choice([0, 0.1])), 1.0, 0, prelude, steps=prelude + 90)
 
 
-def train_clips(scene: Scene, job: Job, film: Callable[..., Any]) -> Iterator[tuple[Any, Row]]:
-    """Yields frames and rows of a task's training clips: of each episode one clip a stage, success and random two."""
+def train_clips(scene: Scene, job: Job) -> Iterator[Take]:
+    """Yields a task's training clips: of each episode one clip a stage, success and random two."""
     rng = np.random.default_rng((job.seed, sorted(TASKS).index(job.task)))
     for _ in range(job.episodes):
         behaviour, seed = draw_behaviour(rng), int(rng.integers(TEST_SEEDS))
@@ -100,12 +101,10 @@ def train_clips(scene: Scene, job: Job, film: Callable[..., Any]) -> Iterator[tu
             length = int(rng.choice([64, 32, 48, 96, 128], p=[0.6, 0.1, 0.1, 0.1, 0.1]))
             span = window(episode, stage, length, rng)
             if span is not None:
-                camera = draw_camera(rng)
-                row = Row(stage, camera.azimuth, seed, behaviour.noise, span[1] - span[0])
-                yield film(episode, span, camera), row
+                yield Take(stage, seed, episode, span, [draw_camera(rng)])
 
 
-def test_clips(scene: Scene, job: Job, film: Callable[..., Any]) -> Iterator[tuple[Any, Row]]:
+def test_clips(scene: Scene, job: Job) -> Iterator[Take]:
     """Yields the test clips of a task, 64 states each, from two views of the usual ring and two never trained on.
 
     success: the last 64 states of an episode that ends 10 states after the task was solved; held: the last 64 when it
@@ -122,9 +121,8 @@ def test_clips(scene: Scene, job: Job, film: Callable[..., Any]) -> Iterator[tup
                 continue
             done[name] += 1
             unseen = rng.choice(UNSEEN, 2, replace=False) + rng.uniform(-10, 10, 2)
-            for azimuth in (*rng.choice(RING, 2, replace=False), *unseen):
-                row = Row(name, float(azimuth % 360), seed, noise, 64)
-                yield film(episode, (stop - 64, stop), _camera(azimuth)), row
+            views = [ring_camera(azimuth) for azimuth in (*rng.choice(RING, 2, replace=False), *unseen)]
+            yield Take(name, seed, episode, (stop - 64, stop), views)
         if min(done.values()) == job.episodes:
             return
 
@@ -149,25 +147,22 @@ def _test_episode(
 
 def run(job: Job) -> tuple[str, int]:
     """Collects one job into its file and returns the task and the number of clips."""
-    scene = Scene(job.task)
-    scratch = mujoco.MjData(scene.env.model)
-    frames, rows = [], []
+    scene, frames, rows = Scene(job.task), [], []
     with Renderer(scene.env.model, SIZE, "fast") as renderer:
-
-        def film(episode: Episode, span: tuple[int, int], camera: Camera) -> NDArray[np.uint8]:
-            shots = []
-            for t in span[0] + frame_indices(span[1] - span[0], FRAMES):
-                mujoco.mj_setState(scene.env.model, scratch, episode.physics[t], STATE)
-                mujoco.mj_forward(scene.env.model, scratch)
-                shots.append(renderer.render(scratch, camera))
-            return np.stack(shots)
-
-        for clip, row in (train_clips if job.split == "train" else test_clips)(scene, job, film):
-            frames.append(clip)
-            rows.append(row)
-    columns = {name: np.array([getattr(row, name) for row in rows]) for name in Row.__slots__}
-    np.savez(job.path, frames=np.stack(frames), task=np.full(len(rows), job.task), **columns)
+        for take in (train_clips if job.split == "train" else test_clips)(scene, job):
+            frames.append(film_take(renderer, take))
+            start, stop = take.span
+            noise = take.episode.behaviour.noise
+            rows += [(take.stage, camera.azimuth, take.seed, noise, stop - start) for camera in take.cameras]
+    columns = dict(zip(COLUMNS, map(np.array, zip(*rows, strict=True)), strict=True))
+    np.savez(job.path, frames=np.concatenate(frames), task=np.full(len(rows), job.task), **columns)
     return job.task, len(rows)
+
+
+def film_take(renderer: Renderer, take: Take) -> NDArray[np.uint8]:
+    """Films a take from each of its views: (V, 8, 96, 96, 3). The scene must not have been reset since."""
+    start, stop = take.span
+    return film(renderer, take.episode.physics, start + frame_indices(stop - start, FRAMES), take.cameras)
 
 
 def load(folder: Path, split: Split) -> dict[str, NDArray[Any]]:

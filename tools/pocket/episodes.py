@@ -7,18 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import mujoco
 import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 from metaworld.policies import ENV_POLICY_MAP
 from numpy.typing import NDArray
 
+from mvr_wrappers.filming.recorder import Recorder
 from tools.pocket.captions import Stage
 
 Array = NDArray[np.float64]
 Kind = Literal["expert", "missed", "random", "idle"]
 
-STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 ROBOT_QPOS = 9  # seven joints of the arm and two fingers come first; what follows belongs to the objects
 MOVED = 0.01  # metres or radians by which an object must leave its place to count as touched
 SETTLING = 5  # steps in which objects fall onto the table after a reset
@@ -58,7 +57,7 @@ class Episode:
 
     Attributes:
         behaviour: how it was played.
-        physics: float64 (T, P), what `mj_getState` gave at each state.
+        physics: float64 (T, P), as `Recorder` keeps it.
         success: bool (T,).
         touched: first state at which an object had been moved; T if none was.
         begun: first state of the behaviour itself, after delay and prelude.
@@ -91,19 +90,20 @@ class Scene:
         self.env.seed(seed)
         observation, _ = self.env.reset()
         act = self._actor(behaviour, rng)
-        physics, success, objects = [self._physics()], [False], [self._objects()]
+        recorder, success, objects = Recorder(self.env.model), [False], [self._objects()]
+        recorder.start(self.env.data, observation.astype(np.float32))
         stop = behaviour.steps
         for step in range(stop + behaviour.hold):
             if step >= stop:
                 break
             observation, _, _, _, info = self.env.step(act(step, observation))
             success.append(bool(info["success"]))
-            physics.append(self._physics())
+            recorder.append(self.env.data, observation.astype(np.float32))
             objects.append(self._objects())
             if success[-1] and behaviour.kind in ("expert", "missed") and stop == behaviour.steps:
                 stop = step + 1 + behaviour.hold
         begun = behaviour.delay + (behaviour.prelude if behaviour.kind in ("random", "idle") else 0)
-        return Episode(behaviour, np.array(physics), np.array(success), _first_moved(np.array(objects)), begun)
+        return Episode(behaviour, recorder.physics, np.array(success), _first_moved(np.array(objects)), begun)
 
     def _actor(self, behaviour: Behaviour, rng: np.random.Generator) -> Callable[[int, Array], Array]:
         held = np.zeros(4)
@@ -131,11 +131,6 @@ class Scene:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Constant")  # the policies exceed [-1, 1] on purpose
             return np.clip(np.asarray(self._policy.get_action(observation), np.float64), -1, 1)
-
-    def _physics(self) -> Array:
-        state = np.empty(mujoco.mj_stateSize(self.env.model, STATE))
-        mujoco.mj_getState(self.env.model, self.env.data, state, STATE)
-        return state
 
     def _objects(self) -> Array:
         return np.asarray(self.env.data.qpos[ROBOT_QPOS:]).copy()
