@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 import mujoco
-import numpy as np
-from numpy.typing import NDArray
 
-from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
+from mvr_wrappers.errors import ConfigError, nearest
+from mvr_wrappers.filming.anatomy import find, reach
 from mvr_wrappers.parsing import Float, Int, StrictFields, parse
 
 Point: TypeAlias = tuple[Float, Float, Float]
@@ -61,14 +60,14 @@ class Camera(StrictFields):
             UnknownNameError: the model lacks the camera or the body.
         """
         if self.name is not None:
-            _find(model, mujoco.mjtObj.mjOBJ_CAMERA, self.name)
+            find(model, mujoco.mjtObj.mjOBJ_CAMERA, self.name)
             return self
         if self.track is None:
             x, y, z = map(float, model.stat.center)
             radius = float(model.stat.extent) / 2
         else:
             x = y = z = 0.0
-            radius = _reach(model, _find(model, mujoco.mjtObj.mjOBJ_BODY, self.track))
+            radius = reach(model, find(model, mujoco.mjtObj.mjOBJ_BODY, self.track))
         distance = self.distance or _MARGIN * radius / math.sin(math.radians(model.vis.global_.fovy) / 2)
         return replace(self, lookat=self.lookat or (x, y, z), distance=distance)
 
@@ -85,7 +84,7 @@ class Camera(StrictFields):
         placed = mujoco.MjvCamera()
         if self.name is not None:
             placed.type = mujoco.mjtCamera.mjCAMERA_FIXED
-            placed.fixedcamid = _find(model, mujoco.mjtObj.mjOBJ_CAMERA, self.name)
+            placed.fixedcamid = find(model, mujoco.mjtObj.mjOBJ_CAMERA, self.name)
             return placed
         if self.distance is None or self.lookat is None:
             return self.fit(model).place(model, data)
@@ -93,7 +92,7 @@ class Camera(StrictFields):
         placed.azimuth, placed.elevation, placed.distance = self.azimuth, self.elevation, self.distance
         placed.lookat[:] = self.lookat
         if self.track is not None:
-            placed.lookat[:] += data.subtree_com[_find(model, mujoco.mjtObj.mjOBJ_BODY, self.track)]
+            placed.lookat[:] += data.subtree_com[find(model, mujoco.mjtObj.mjOBJ_BODY, self.track)]
         if self.height is not None:
             placed.lookat[2] = self.height
         return placed
@@ -243,36 +242,3 @@ def _attributes(view: Camera) -> dict[str, Any]:
     """Returns the attributes of a view that are set, JSON-safe."""
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(view).items()}
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _find(model: mujoco.MjModel, kind: mujoco.mjtObj, name: int | str) -> int:
-    """Returns the id of a camera or a body, by name or id.
-
-    Raises:
-        UnknownNameError: the model lacks it; those it has are listed.
-    """
-    word, count = ("camera", model.ncam) if kind == mujoco.mjtObj.mjOBJ_CAMERA else ("body", model.nbody)
-    found = mujoco.mj_name2id(model, kind, name) if isinstance(name, str) else name
-    if 0 <= found < count:
-        return found
-    names = [mujoco.mj_id2name(model, kind, i) or f"(unnamed, id {i})" for i in range(count)]
-    have = f"It has: {', '.join(names)}." if names else f"It has no {word} at all: use a ring or free poses."
-    raise UnknownNameError(f"the model has no {word} {name!r}. {have}")
-
-
-def _reach(model: mujoco.MjModel, body: int) -> float:
-    """Returns the radius in metres of the sphere around a body's centre of mass that holds its subtree, at rest."""
-    rest = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, rest)
-    mujoco.mj_comPos(model, rest)
-    inside = [g for g in range(model.ngeom) if _descends(model, int(model.geom_bodyid[g]), body)]
-    if not inside:
-        return float(model.stat.extent) / 2
-    offsets: NDArray[np.float64] = rest.geom_xpos[inside] - rest.subtree_com[body]
-    return float((np.linalg.norm(offsets, axis=1) + model.geom_rbound[inside]).max())
-
-
-def _descends(model: mujoco.MjModel, body: int, ancestor: int) -> bool:
-    while body > ancestor:  # a parent's id is always smaller than its child's
-        body = int(model.body_parentid[body])
-    return body == ancestor

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,5 +81,5 @@ def film_episode(
             infos.append(info)
             over = terminated or truncated
         times = np.unique([*range(0, len(recorder), every), len(recorder) - 1])
-        frames = film(renderer, mujoco.MjData(model), recorder.physics, times, views)
+        frames = film(renderer, recorder.physics, times, views)
     return FilmedEpisode(frames, times, recorder.states, np.array(rewards), infos)

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from mvr_wrappers.filming.access import (
     time_limit,
 )
 from mvr_wrappers.filming.cameras import CameraRig
+from mvr_wrappers.filming.gl import check_gl
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.settings import ClipSettings, merge
@@ -100,7 +100,6 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._due = False
         self._clips: list[Clip] = []
         self._recorder: Recorder | None = None
-        self._renderer: Renderer | None = None
         self._warned = False
         longest = time_limit(env)
         if longest is not None and longest + 1 < self.clip.length:
@@ -113,7 +112,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             FilmingError: this episode is to be filmed and OpenGL cannot start.
             NonFiniteError: the observation is NaN or infinite.
         """
-        self._finish(self._recorder)
+        self._finish()
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode, self._step = self._episode + 1, 0
         state = self._checked_state(observation, 0.0)
@@ -135,7 +134,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             if terminated or truncated:
                 if len(self._recorder) < self.clip.length and not self._warned:
                     self._warn_too_short(f"an episode ended after {self._step} steps")
-                self._finish(self._recorder)
+                self._finish()
         return observation, reward, terminated, truncated, info
 
     def state(self, observation: Any) -> NDArray[np.float32]:
@@ -152,29 +151,23 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return clips
 
     def close(self) -> None:
-        """Frees the renderer, drops an unfinished episode and closes the env; filmed clips can still be popped."""
+        """Drops an unfinished episode and closes the env; filmed clips can still be popped."""
         self._recorder = None
-        if self._renderer is not None:
-            self._renderer.close()
         super().close()
 
     def _begin(self, state: NDArray[np.float32]) -> None:
-        """Starts recording. The renderer starts here too: an OpenGL that cannot start is best met before an episode."""
+        """Starts recording, after making sure that it can be filmed: the episode's end would be late to find out."""
         model, self._data = self._get_mujoco(self.env)
-        if self._renderer is None or self._renderer.closed or self._renderer.model is not model:
-            if self._renderer is not None:
-                self._renderer.close()
-            self.rig.check(model)
-            self._renderer = Renderer(model, self.clip.image_size or DEFAULT_IMAGE_SIZE, self.clip.quality)
-            self._scratch = mujoco.MjData(model)
+        self.rig.check(model)
+        check_gl()
         self._due = False
         self._recorder = Recorder(model)
         self._recorder.start(self._data, state)
 
-    def _finish(self, recorder: Recorder | None) -> None:
+    def _finish(self) -> None:
         """Films what was recorded and cuts it into clips; too short an episode makes the next one due."""
-        self._recorder = None
-        if recorder is None or self._renderer is None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
             return
         starts = clip_starts(len(recorder), self.clip.length, self.clip.stride)
         if not starts:
@@ -182,10 +175,12 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             return
         everything = np.arange(len(self.rig))
         views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
-        cameras = [self.rig.views[view] for view in views]
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
-        frames = film(self._renderer, self._scratch, recorder.physics, times, cameras)
+        # A renderer holds tens of megabytes of meshes and textures, and opens fast beside what it then films: with
+        # many envs in a process it is better not kept.
+        with Renderer(recorder.model, self.clip.image_size or DEFAULT_IMAGE_SIZE, self.clip.quality) as renderer:
+            frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views])
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
             self._clips.append(Clip(states[start : start + self.clip.length].copy(), frames[:, row], views))

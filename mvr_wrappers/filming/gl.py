@@ -1,10 +1,11 @@
-"""The OpenGL context under every renderer: one per process and frame size, gone before the interpreter is."""
+"""The OpenGL context under every renderer: one a frame size, in each thread; gone before the interpreter is."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import Any
 from mvr_wrappers.errors import FilmingError
 
 _SURFACELESS_MESA = 0x31DD  # EGL_PLATFORM_SURFACELESS_MESA of EGL_MESA_platform_surfaceless
-_BACKENDS = ("egl", "osmesa", "glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1", "")
+_VALUES = ("", "egl", "osmesa", "glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1")
+_OFF = ("disable", "disabled", "off", "false", "0")
 _MEND = (
     "On a machine without a display set MUJOCO_GL=egl and install a driver: `apt-get install libegl1 libgl1-mesa-dri` "
     "renders on the CPU, an NVIDIA driver brings its own EGL. Or `apt-get install libosmesa6` and MUJOCO_GL=osmesa. "
@@ -32,32 +34,35 @@ def ensure_gl() -> None:
     Does nothing when MUJOCO_GL is set. MuJoCo and PyOpenGL read the choice when they are imported.
 
     Raises:
-        FilmingError: MUJOCO_GL names a back end that does not exist, or switches rendering off.
+        FilmingError: MUJOCO_GL has a value MuJoCo refuses.
     """
-    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
-    if chosen not in _BACKENDS:
-        raise FilmingError(f"MUJOCO_GL={chosen} is not an OpenGL back end, so nothing can be filmed. {_MEND}")
+    chosen = _chosen()
+    if chosen not in _VALUES + _OFF:
+        raise FilmingError(f"MUJOCO_GL={chosen} names no OpenGL back end. {_MEND}")
     headless = not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY")
     if sys.platform == "linux" and headless and not chosen:
         os.environ["MUJOCO_GL"] = "egl"
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turns whatever a GL back end raises while it starts into a FilmingError that says what mends it."""
+def explained(failure: str = "OpenGL cannot start") -> Iterator[None]:
+    """Turns whatever a GL back end raises into a FilmingError that says what failed and what mends it."""
     try:
         yield
+    except FilmingError:
+        raise
     except (ImportError, AttributeError, OSError, RuntimeError, ValueError) as error:
-        raise _failure(error) from error
+        raise FilmingError(_describe(failure, error)) from error
     except _driver_errors() as error:
-        raise _failure(error) from error
+        raise FilmingError(_describe(failure, error)) from error
 
 
-def _failure(error: BaseException) -> FilmingError:
-    if isinstance(error, FilmingError):
-        return error
-    chosen = os.environ.get("MUJOCO_GL", "")
-    return FilmingError(f"OpenGL cannot start (MUJOCO_GL={chosen!r}): {type(error).__name__}: {error}. {_MEND}")
+def _chosen() -> str:
+    return os.environ.get("MUJOCO_GL", "").lower().strip()
+
+
+def _describe(failure: str, error: Exception) -> str:
+    return f"{failure} (MUJOCO_GL={_chosen()!r}): {type(error).__name__}: {error}. {_MEND}"
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
@@ -69,16 +74,17 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 
 
 class SharedContext:
-    """A GL context and the per-model MuJoCo contexts living in it. Belongs to the thread that first uses it."""
+    """A GL context and the per-model MuJoCo contexts living in it. Belongs to the thread that made it."""
 
-    __slots__ = ("_gl", "_orphans", "_residents")
+    __slots__ = ("_gl", "_orphans", "_residents", "key")
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, thread: int, height: int, width: int) -> None:
         """Starts the back end named by MUJOCO_GL.
 
         Raises:
             FilmingError: it does not start.
         """
+        self.key = (thread, height, width)
         with explained():
             self._gl: Any = _back_end()(width, height)
         self._residents: list[Any] = []
@@ -90,9 +96,23 @@ class SharedContext:
         while self._orphans:
             self.evict(self._orphans.pop())
 
-    def admit(self, resident: Any) -> None:
-        """Takes charge of an `MjrContext` made while this context was current."""
+    def admit(self, model: Any) -> Any:
+        """Uploads a model's meshes and textures and returns the `MjrContext` that stands for them.
+
+        Raises:
+            FilmingError: the driver refuses, for example frames of this size.
+        """
+        import mujoco
+
+        try:
+            with explained("OpenGL refuses this model or frames of this size"):
+                self.make_current()
+                resident = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        except FilmingError:
+            release(self)
+            raise
         self._residents.append(resident)
+        return resident
 
     def orphan(self, resident: Any) -> None:
         """Marks a resident whose owner was garbage-collected, possibly in another thread or amid a GL call.
@@ -124,7 +144,7 @@ class SharedContext:
 class _Process:
     """What this process holds, and what a fork left in it."""
 
-    contexts: dict[tuple[int, int], SharedContext] = field(default_factory=dict)
+    contexts: dict[tuple[int, int, int], SharedContext] = field(default_factory=dict)
     inherited: list[SharedContext] = field(default_factory=list)
     inherited_display: bool = False
     surfaceless_used: bool = False
@@ -134,15 +154,15 @@ _process = _Process()
 
 
 def shared_context(height: int, width: int) -> SharedContext:
-    """Returns this process's context for frames of (height, width) pixels, starting it at its first use.
+    """Returns this thread's context for frames of (height, width) pixels, starting it at its first use.
 
     Raises:
         FilmingError: OpenGL cannot start.
     """
-    key = (height, width)
+    key = (threading.get_ident(), height, width)
     if key not in _process.contexts:
         ensure_gl()
-        _process.contexts[key] = SharedContext(height, width)
+        _process.contexts[key] = SharedContext(*key)
         # Registered after a context is made, hence after MuJoCo's own hook that ends the display: hooks run last in,
         # first out, so the contexts end before the display does.
         atexit.unregister(_close_all)
@@ -150,15 +170,25 @@ def shared_context(height: int, width: int) -> SharedContext:
     return _process.contexts[key]
 
 
-def is_alive(context: SharedContext) -> bool:
-    """Whether `context` still works: neither closed nor left over from the process this one was forked from."""
-    return any(context is other for other in _process.contexts.values())
+def check_gl() -> None:
+    """Makes sure that OpenGL starts in this process.
+
+    Raises:
+        FilmingError: it does not.
+    """
+    if not _process.contexts:
+        release(shared_context(1, 1))
+
+
+def is_usable(context: SharedContext) -> bool:
+    """Whether `context` works here: not closed, of this thread, and not left over from before a fork."""
+    return context.key[0] == threading.get_ident() and _process.contexts.get(context.key) is context
 
 
 def release(context: SharedContext) -> None:
     """Closes `context` if none of its residents has a living owner."""
     if context.empty:
-        _process.contexts = {key: other for key, other in _process.contexts.items() if other is not context}
+        del _process.contexts[context.key]
         context.close()
 
 
@@ -169,7 +199,9 @@ def _close_all() -> None:
 
 def _back_end() -> Any:
     """Returns the GLContext class MUJOCO_GL names now; `mujoco.GLContext` is what it named when MuJoCo was imported."""
-    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    chosen = _chosen()
+    if chosen in _OFF:
+        raise FilmingError(f"MUJOCO_GL={chosen} switches rendering off, so nothing can be filmed. {_MEND}")
     if sys.platform == "linux" and chosen == "egl":
         import mujoco.egl
 

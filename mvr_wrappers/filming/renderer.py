@@ -24,8 +24,8 @@ _FLAGS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
 class Renderer:
     """Renders one model at one size. Use it as a context manager, or call `close`.
 
-    All renderers of a process and size share one OpenGL context, so use them from one thread. Neither the model nor
-    the data is changed by rendering.
+    All renderers of one size share one OpenGL context; a renderer belongs to the thread that made it. Neither the model
+    nor the data is changed by rendering.
 
     Args:
         model: the model to film. Meshes and textures are uploaded here, everything else is read frame by frame.
@@ -47,16 +47,14 @@ class Renderer:
         if quality not in ("fast", "full"):
             raise ConfigError(f"quality is {quality!r}; give 'fast' or 'full'")
         self._rectangle = mujoco.MjrRect(0, 0, self.width, self.height)
-        self._pixels = np.empty((self.height, self.width, 3), np.uint8)
         self._options = mujoco.MjvOption()
         self._scene = mujoco.MjvScene(model, MAX_GEOMS)
         for flag in _FLAGS:
             self._scene.flags[flag] = quality == "full"
         self._gl = gl.shared_context(self.height, self.width)
-        self._gl.make_current()
-        with _buffer_settings(model, self.height, self.width, quality), gl.explained():
-            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        self._gl.admit(self._context)
+        with _buffer_settings(model, self.height, self.width, quality):
+            self._context = self._gl.admit(model)
+        self._pixels = np.empty((self.height, self.width, 3), np.uint8)
         self._finalizer = weakref.finalize(self, self._gl.orphan, self._context)
         self._finalizer.atexit = False  # the contexts end in a hook of their own, while OpenGL still stands
 
@@ -76,7 +74,7 @@ class Renderer:
             UnknownNameError: the model lacks the camera or the body.
         """
         if self.closed:
-            raise FilmingError("this renderer is closed, or was made before this process was forked; make a new one")
+            raise FilmingError("this renderer is closed, or was made in another thread or process; make a new one")
         placed = camera.place(self.model, data)
         mujoco.mjv_updateScene(
             self.model, data, self._options, None, placed, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
@@ -91,16 +89,18 @@ class Renderer:
 
     @property
     def closed(self) -> bool:
-        """Whether `render` would refuse."""
-        return not self._finalizer.alive or not gl.is_alive(self._gl)
+        """Whether `render` would refuse: after `close`, in another thread, or in a process forked since."""
+        return not self._finalizer.alive or not gl.is_usable(self._gl)
 
     def close(self) -> None:
         """Frees what this renderer holds on the graphics device; calling it again does nothing."""
-        if not self.closed:
-            self._gl.make_current()
-            self._gl.evict(self._context)
-            gl.release(self._gl)
+        if self.closed:
+            self._finalizer()  # nothing to free here; what another thread holds is freed when that thread next renders
+            return
         self._finalizer.detach()
+        self._gl.make_current()
+        self._gl.evict(self._context)
+        gl.release(self._gl)
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -115,7 +115,6 @@ class Renderer:
 
 def film(
     renderer: Renderer,
-    data: mujoco.MjData,
     physics: NDArray[np.float64],
     times: Sequence[int] | NDArray[np.int64],
     cameras: Sequence[Camera],
@@ -124,7 +123,6 @@ def film(
 
     Args:
         renderer: of the model the states were recorded from.
-        data: scratch data of that model; overwritten.
         physics: float64 (T, P), what `Recorder.physics` holds.
         times: (T',), which of them to render.
         cameras: the V views.
@@ -133,6 +131,7 @@ def film(
         uint8 (V, T', H, W, 3), RGB, upright.
     """
     model = renderer.model
+    data = mujoco.MjData(model)
     fitted = [camera.fit(model) for camera in cameras]
     frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
     for i, time in enumerate(times):
