@@ -43,7 +43,7 @@ class TransitionShaper:
         self._engine = engine
         self._states: NDArray[np.float32] = np.zeros((n_envs, 0), np.float32)
         self._success_known = False
-        self._task_return, self._shaped_return, self._vlm_return = np.zeros((3, n_envs))
+        self._task_return, self._shaped_return, self._vlm_return = (np.zeros(n_envs) for _ in range(3))
         self._length = np.zeros(n_envs, np.int64)
         self._success = np.zeros(n_envs, np.bool_)
 
@@ -55,9 +55,10 @@ class TransitionShaper:
             rows: bool (N,), the envs that were reset; None is all.
         """
         if rows is None:
-            self._states, rows = states, np.ones(len(states), np.bool_)
-        else:
-            self._states = np.where(rows[:, None], states, self._states)
+            rows = np.ones(len(states), np.bool_)
+        # The first reset of all may be one of some: no state is known yet of the others, and none is needed.
+        first = self._states.shape != states.shape
+        self._states = states if first else np.where(rows[:, None], states, self._states)
         self._forget(rows)
 
     def step(
@@ -85,7 +86,7 @@ class TransitionShaper:
         self._task_return += rewards
         self._shaped_return += shaped
         self._vlm_return += vlm_rewards
-        self._length += 1 if stepped is None else stepped
+        self._length += 1 if stepped is None else stepped.astype(np.int64)
         if success is not None:
             self._success_known = True
             self._success |= success
@@ -97,7 +98,7 @@ class TransitionShaper:
         The keys are `task_return`, `shaped_return`, `vlm_return` (sums over the episode), `length`, and `success`
         (whether the task was solved at any step) where the env says.
         """
-        totals = {
+        totals: dict[str, NDArray[Any]] = {
             "task_return": self._task_return.copy(),
             "shaped_return": self._shaped_return.copy(),
             "vlm_return": self._vlm_return.copy(),
@@ -109,5 +110,7 @@ class TransitionShaper:
         return totals
 
     def _forget(self, rows: Rows) -> None:
-        for total in (self._task_return, self._shaped_return, self._vlm_return, self._length, self._success):
-            total[rows] = 0
+        for total in (self._task_return, self._shaped_return, self._vlm_return):
+            total[rows] = 0.0
+        self._length[rows] = 0
+        self._success[rows] = False

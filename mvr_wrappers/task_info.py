@@ -8,11 +8,18 @@ import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
 
-class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Adds to `info` the `task_reward` and, where the env reports `success`, `is_success` (the key of SB3).
+def add_task_info(info: dict[str, Any], reward: float) -> None:
+    """Adds `task_reward` and, where the env reports `success`, `is_success` (the key of SB3) to the info of a step.
 
-    `is_success` is that of the step, as Meta-World reports it. An `is_success` of the env's own is left alone.
+    What is there already is left alone.
     """
+    info.setdefault("task_reward", reward)
+    if "success" in info:
+        info.setdefault("is_success", bool(info["success"]))
+
+
+class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Tells in `info` what the task paid and whether it is solved at this step, see `add_task_info`."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
@@ -21,7 +28,5 @@ class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the env."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info["task_reward"] = float(reward)
-        if "success" in info:
-            info.setdefault("is_success", bool(info["success"]))
+        add_task_info(info, float(reward))
         return observation, reward, terminated, truncated, info

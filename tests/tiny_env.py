@@ -61,4 +61,4 @@ class TinyEnv(gym.Env[Any, Any]):
         return np.concatenate([self.data.qpos, self.data.qvel])
 
 
-gym.register("Tiny-v0", entry_point=TinyEnv)
+gym.register("Tiny-v0", entry_point="tests.tiny_env:TinyEnv")

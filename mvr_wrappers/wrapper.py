@@ -1,0 +1,235 @@
+"""MultiViewVLMRewardWrapper: one env whose reward is rewritten; and the entry point of the ids `MVR/<task>`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils import RecordConstructorArgs
+
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
+from mvr_wrappers.scorers import Scorer
+from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings
+from mvr_wrappers.shaping import TransitionShaper
+from mvr_wrappers.sharing import warn_of_separate_engines
+from mvr_wrappers.stack import TaskOptions, engine_options, film, json_safe, make_task_env, read_task, sized
+from mvr_wrappers.task_info import add_task_info
+
+
+def engine_for(engine: RewardEngine | None, prompt: str | None, options: Mapping[str, Any]) -> RewardEngine:
+    """Returns `engine`, or a new one of `prompt` and `options`.
+
+    Raises:
+        ConfigError: neither or both of `engine` and `prompt` were given.
+    """
+    if engine is None:
+        if prompt is None:
+            raise ConfigError("give prompt=, one sentence that says what the behaviour looks like, or engine=")
+        return RewardEngine(prompt, **options)
+    if prompt is not None and prompt != engine.prompt:
+        raise ConfigError(f"engine= brings its own prompt, {engine.prompt!r}; leave out prompt={prompt!r}")
+    return engine
+
+
+class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Adds to the task reward a term for how much the agent looks like what the prompt says (arXiv 2603.01694).
+
+    The term for the transition from s_t to s_t+1 is evaluated at s_t, under the engine's latest snapshot; it is 0
+    before the first update. `info` gets `task_reward`, `vlm_reward` (r_vlm(s_t), unweighted), `shaping` (the term: the
+    reward is `task_reward + shaping`) and, where the env reports success, `is_success`. At the end of an episode
+    `info["mvr_episode"]` holds `task_return`, `shaped_return`, `vlm_return`, `length` and, with success reported,
+    `success` (at any step).
+
+    Args:
+        env: an env whose `unwrapped` has MuJoCo's `model` and `data`; a `FilmedEnv` is used as it is.
+        prompt: one sentence that says what the behaviour looks like.
+        scorer: a name that `load_scorer` knows, or a scorer.
+        method: how clips become reward.
+        weight: w, the weight of the VLM reward.
+        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes the rig the model suggests.
+        clip: what is filmed: ClipSettings, or a mapping of the fields to change.
+        relevance: RelevanceSettings, likewise.
+        reward: RewardSettings, likewise.
+        schedule: ScheduleSettings, likewise.
+        engine: an engine shared with other envs of this process, instead of `prompt`; close it yourself.
+        seed: of everything random in filming and learning; the env has its own.
+        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
+        mode: "sync" or "async", over that of `schedule`.
+        state_fn: observation -> state vector (D,); needed unless observations are vectors.
+        get_mujoco: env -> (model, data), where `unwrapped` does not have them.
+
+    Attributes:
+        engine: the engine.
+        owns_engine: whether `close` closes the engine too.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        EnvError: the env has no MuJoCo model, or its observations are no vectors and `state_fn` is missing.
+        UnknownNameError: no such scorer, method, camera or body.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = MultiViewVLMRewardWrapper(gym.make("Humanoid-v5"), prompt="a humanoid robot running")
+        >>> observation, info = env.reset(seed=0)
+        >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        >>> reward == info["task_reward"] + info["shaping"]
+        True
+        >>> env.close()
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        prompt: str | None = None,
+        *,
+        scorer: str | Scorer = "pocket",
+        method: str = "mvr",
+        weight: float = 0.1,
+        rig: CameraRig | Mapping[str, Any] | None = None,
+        clip: ClipSettings | Mapping[str, Any] | None = None,
+        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
+        reward: RewardSettings | Mapping[str, Any] | None = None,
+        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
+        engine: RewardEngine | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        mode: str | None = None,
+        state_fn: StateFn | None = None,
+        get_mujoco: GetMujoco | None = None,
+    ) -> None:
+        learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
+        settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        filming: dict[str, Any] = {"rig": rig, "clip": clip, "state_fn": state_fn, "get_mujoco": get_mujoco}
+        if isinstance(env, FilmedEnv) and any(value is not None for value in filming.values()):
+            raise ConfigError(f"the env is a FilmedEnv already; give {', '.join(filming)} to that, not to this wrapper")
+        self.engine = engine_for(engine, prompt, learning | settings)
+        self.owns_engine = engine is None
+        # An engine from outside cannot be recorded; the arguments that make one like it can. FilmedEnv records its own.
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **self.engine.options | {"seed": seed})
+        if not isinstance(env, FilmedEnv):
+            env = film(env, **filming | {"clip": sized(clip, self.engine)}, seed=seed)
+        self._filmed = env
+        gym.Wrapper.__init__(self, self._filmed)
+        self._shaper = TransitionShaper(self.engine, n_envs=1)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the env; clips of an episode that this cuts short go to the engine."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.engine.submit(self._filmed.pop_clips())
+        self._shaper.begin(self._filmed.state(observation)[None])
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Steps the env and adds the shaping term.
+
+        Raises:
+            NonFiniteError: the observation or the task reward is NaN or infinite.
+            EngineError: the engine's worker thread failed, or the engine is closed.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        over = terminated or truncated
+        if over:
+            self.engine.submit(self._filmed.pop_clips())
+        self.engine.advance(1)
+        add_task_info(info, float(reward))
+        step = self._shaper.step(
+            np.array([float(reward)]),
+            self._filmed.state(observation)[None],
+            np.array([terminated]),
+            np.array([info["is_success"]], np.bool_) if "is_success" in info else None,
+        )
+        info |= {"vlm_reward": step.vlm_rewards[0].item(), "shaping": step.shaping[0].item()}
+        if over:
+            totals = self._shaper.finish(np.array([True]))
+            info["mvr_episode"] = {name: total[0].item() for name, total in totals.items()}
+        return observation, step.rewards[0].item(), terminated, truncated, info
+
+    def close(self) -> None:
+        """Closes the env, and the engine unless it was given."""
+        super().close()
+        if self.owns_engine:
+            self.engine.close()
+
+
+class RegisteredEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """An env made from an id `MVR/<task>`: its spec is that of the id, not of the wrappers it is made of."""
+
+    def __init__(self, env: gym.Env[Any, Any], name: str, kwargs: Mapping[str, Any]) -> None:
+        super().__init__(env)
+        self._own_spec = EnvSpec(
+            id=f"MVR/{name}",
+            entry_point="mvr_wrappers.wrapper:make_env",
+            vector_entry_point="mvr_wrappers.vector:make_vector_env",
+            order_enforce=False,
+            disable_env_checker=True,
+            kwargs=json_safe(kwargs),
+        )
+
+    @property
+    def spec(self) -> EnvSpec:  # type: ignore[override]  # as in gymnasium.Wrapper
+        """What `gymnasium.make` needs to make this env again, with an engine of its own."""
+        return self._own_spec
+
+
+def make_env(
+    task: str,
+    *,
+    shaping: bool = True,
+    engine: RewardEngine | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    mode: str | None = None,
+    state_fn: StateFn | None = None,
+    get_mujoco: GetMujoco | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    render_mode: str | None = None,
+    max_episode_steps: int | None = None,
+    **options: Unpack[TaskOptions],
+) -> gym.Env[Any, Any]:
+    """Makes the env of a task: what `gymnasium.make("MVR/<task>", ...)` calls.
+
+    Args:
+        task: name of a registered task.
+        shaping: False gives the task's own reward, for evaluation: nothing is filmed, no scorer is loaded. `info` still
+            has `task_reward` and `is_success`.
+        engine: an engine shared with other envs of this process; `prompt` and the learning options then play no part.
+        seed: of everything random in filming and learning; the env is seeded by `reset`.
+        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
+        mode: "sync" or "async": where the engine works.
+        state_fn: observation -> state vector (D,); needed unless observations are vectors.
+        get_mujoco: env -> (model, data), where `unwrapped` does not have them.
+        env_kwargs: arguments of the base env, such as Meta-World's `positions`.
+        render_mode: of `render()`, which filming does not use.
+        max_episode_steps: time limit, over that of the task.
+        options: see `TaskOptions`.
+
+    Raises:
+        UnknownNameError: no such task, preset, scorer, method, camera or body.
+        ConfigError: an option that does not exist, or a setting that cannot work.
+        MissingExtraError: the package that holds the base env is not installed.
+    """
+    spec = read_task(task, options)
+    made_with: dict[str, Any] = {
+        "env_kwargs": env_kwargs,
+        "render_mode": render_mode,
+        "max_episode_steps": max_episode_steps,
+    }
+    given: dict[str, Any] = {
+        "seed": seed,
+        "device": device,
+        "mode": mode,
+        "state_fn": state_fn,
+        "get_mujoco": get_mujoco,
+    }
+    env: gym.Env[Any, Any] = make_task_env(spec, **made_with)
+    if shaping:
+        if engine is None:
+            warn_of_separate_engines()
+        learning: dict[str, Any] = {"engine": engine} if engine is not None else engine_options(spec, options)
+        env = MultiViewVLMRewardWrapper(env, rig=spec.rig, clip=spec.clip, **given, **learning)
+    return RegisteredEnv(env, spec.name, {"task": task, "shaping": shaping, **made_with, **given, **options})
