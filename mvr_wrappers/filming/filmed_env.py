@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -53,6 +54,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         rig: the cameras; `Clip.views` are indices into `rig.views`.
         clip: the settings.
         state_dim: D, length of a state vector.
+        film_seconds: wall time of rendering so far.
 
     Raises:
         EnvError: the env has no MuJoCo model, or its observations are no vectors and `state_fn` is missing.
@@ -99,6 +101,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._episode, self._step = -1, 0
         self._due = False
         self._clips: list[Clip] = []
+        self.film_seconds = 0.0
         self._recorder: Recorder | None = None
         self._warned = False
         longest = time_limit(env)
@@ -177,10 +180,12 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
+        began = time.perf_counter()
         # A renderer holds tens of megabytes of meshes and textures, and opens fast beside what it then films: with
         # many envs in a process it is better not kept.
         with Renderer(recorder.model, self.clip.image_size or DEFAULT_IMAGE_SIZE, self.clip.quality) as renderer:
             frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views])
+        self.film_seconds += time.perf_counter() - began
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
             self._clips.append(Clip(states[start : start + self.clip.length].copy(), frames[:, row], views))
