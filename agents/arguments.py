@@ -1,0 +1,90 @@
+"""Typed arguments of the subcommands of `mvr`; those of `mvr train` are `TrainConfig`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True)
+class EvalArgs:
+    """Evaluate a trained agent on the task's own reward.
+
+    Attributes:
+        run: directory that `mvr train` wrote.
+        episodes: how many to play.
+        seed: episode i starts from seed + i; without it, from the initial states that training evaluated on.
+        video: film the first episode from all views, to RUN/episode.mp4.
+        device: of the agent: auto, cpu, cuda, cuda:N.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    episodes: int = 10
+    seed: int | None = None
+    video: bool = False
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class FilmArgs:
+    """Film one episode from all views: a video, and a filmstrip of each view.
+
+    Attributes:
+        task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
+        policy: random, scripted (for Meta-World's tasks), or a directory that `mvr train` wrote.
+        size: pixels of a view.
+        every: env steps between two frames.
+        quality: "full" renders shadows, reflections and multisampling; "fast" does not.
+        seed: of the episode and of the random policy.
+        outputs: where OUTPUTS/<task>/film/ is written.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    policy: str = "random"
+    size: int = 224
+    every: int = 4
+    quality: Literal["fast", "full"] = "fast"
+    seed: int = 0
+    outputs: Path = Path("outputs")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreArgs:
+    """Score random and, for Meta-World's tasks, scripted behaviour against sentences, view by view.
+
+    Attributes:
+        task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
+        sentences: what to score against; none takes the task's own prompt.
+        scorer: the video-language model; without it, the task's.
+        weights: local file of its weights.
+        episodes: of each behaviour.
+        seed: episode i starts from seed + i.
+        device: of the scorer: auto, cpu, cuda, cuda:N.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    sentences: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[SENTENCE ...]")] = ()
+    scorer: str | None = None
+    weights: Path | None = None
+    episodes: int = 2
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TasksArgs:
+    """List the tasks: id, family, whether what they need is installed, and the prompt.
+
+    Attributes:
+        file: a task file of your own to list instead of the shipped one.
+    """
+
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorArgs:
+    """Look at what a run needs on this machine, and say for each problem what mends it."""

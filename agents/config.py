@@ -1,0 +1,100 @@
+"""TrainConfig: everything a run depends on, typed once for Python, the command line and config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.registry import TaskSpec, get_task
+from mvr_wrappers.settings import (
+    AgentSettings,
+    ClipSettings,
+    Method,
+    RelevanceSettings,
+    RewardSettings,
+    ScheduleSettings,
+)
+
+from .learners import LearnerName
+
+_OF_TASK = ("prompt", "scorer", "method", "weight", "clip", "relevance", "reward", "schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Train an agent on the shaped reward of a task.
+
+    The values shown are those of the task and the preset: `mvr train hammer-v3 --preset paper --help`.
+
+    Attributes:
+        task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
+        prompt: one sentence that says what the behaviour looks like.
+        learner: hyper-parameters of the learner.
+        agent: the learner.
+        preset: a preset of the task file; it decides the defaults of all other options.
+        scorer: the video-language model that scores clips.
+        method: how clips become reward.
+        weight: w, the weight of the VLM reward.
+        shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
+        seed: of everything random in the run.
+        subproc: step each sub-env in a process of its own.
+        device: of the learner, the scorer and the relevance model: auto, cpu, cuda, cuda:N.
+        outputs: where run directories are written.
+        clip: what is filmed.
+        relevance: how state relevance is learned.
+        reward: how relevance becomes reward.
+        schedule: when clips are scored and relevance is updated.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    prompt: str
+    learner: Annotated[AgentSettings, tyro.conf.arg(name="")]
+    agent: LearnerName = "sb3-tqc"
+    preset: str = "default"
+    scorer: str = "pocket"
+    method: Method = "mvr"
+    weight: float = 0.1
+    shaping: bool = True
+    seed: int = 0
+    subproc: bool = False
+    device: str = "auto"
+    outputs: Path = Path("outputs")
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+
+    @classmethod
+    def for_task(cls, task: str, preset: str = "default", **overrides: Any) -> TrainConfig:
+        """Returns the configuration of a task, the rest as the task and the preset say.
+
+        Args:
+            task: a registered name, or `FILE.yaml:NAME`.
+            preset: a preset of the task file.
+            overrides: any attribute of this class; settings and `learner` as mappings of the fields to change.
+
+        Raises:
+            UnknownNameError: no such task or preset.
+            ConfigError: an unknown attribute, or a value that cannot work.
+        """
+        known = {item.name for item in fields(cls)}
+        for key in overrides:
+            if key not in known:
+                raise ConfigError(f"{key} is no attribute of TrainConfig. Valid: {', '.join(sorted(known))}")
+        given = {key: overrides.pop(key) for key in _OF_TASK if key in overrides}
+        spec = get_task(task, preset, agent=overrides.pop("learner", None), **given)
+        values = {key: getattr(spec, key) for key in _OF_TASK}
+        return cls(task=task, preset=preset, learner=spec.agent, **values, **overrides)
+
+    def task_spec(self) -> TaskSpec:
+        """Returns the task as this configuration changes it, checked.
+
+        Raises:
+            UnknownNameError: no such task or preset.
+            ConfigError: a value that cannot work.
+        """
+        return get_task(self.task, self.preset, agent=self.learner, **{key: getattr(self, key) for key in _OF_TASK})

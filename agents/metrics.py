@@ -1,0 +1,109 @@
+"""metrics.csv: one row a log or an evaluation, one column a quantity, an empty cell where there is no value."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.errors import ConfigError
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsRow:
+    """What was known at one moment of training; NaN where nothing was.
+
+    Attributes:
+        step: env steps so far, over all sub-envs.
+        seconds: wall time since training began.
+        eval_return: task return, mean over the episodes of an evaluation with the deterministic policy.
+        eval_success: share of those episodes with success.
+        task_return: task return, mean over the training episodes that ended since the last row.
+        shaped_return: shaped return of the same episodes.
+        success: share of the same episodes with success.
+        vlm_reward: r_vlm, unweighted, mean over the steps since the last row.
+        shaping: the term added to the task reward, mean over the same steps.
+        clips_scored: so far.
+        mean_score: psi, mean over the videos of the last scoring.
+        updates: of the relevance model, so far.
+        held_out_loss: of the relevance model, after its last update.
+        pair_accuracy: share of held-out pairs that f orders as their scores do, after its last update.
+        actor_loss: of the learner's last update.
+        critic_loss: likewise.
+        entropy_coefficient: likewise.
+        learner_seconds: wall time of the learner's updates, so far.
+        film_seconds: wall time of rendering, so far.
+        score_seconds: wall time of scoring, so far.
+        update_seconds: wall time of updating the relevance model, so far.
+        eval_seconds: wall time of evaluations, so far.
+    """
+
+    step: int
+    seconds: float
+    eval_return: float = NAN
+    eval_success: float = NAN
+    task_return: float = NAN
+    shaped_return: float = NAN
+    success: float = NAN
+    vlm_reward: float = NAN
+    shaping: float = NAN
+    clips_scored: int = 0
+    mean_score: float = NAN
+    updates: int = 0
+    held_out_loss: float = NAN
+    pair_accuracy: float = NAN
+    actor_loss: float = NAN
+    critic_loss: float = NAN
+    entropy_coefficient: float = NAN
+    learner_seconds: float = 0.0
+    film_seconds: float = 0.0
+    score_seconds: float = 0.0
+    update_seconds: float = 0.0
+    eval_seconds: float = 0.0
+
+
+COLUMNS = tuple(field.name for field in fields(MetricsRow))
+
+
+class MetricsWriter:
+    """Appends rows to metrics.csv, each at once on disk, so that a run that dies leaves what it had."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerow(COLUMNS)
+
+    def write(self, row: MetricsRow) -> None:
+        """Appends a row."""
+        with self._path.open("a", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerow([_cell(getattr(row, name)) for name in COLUMNS])
+
+
+def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Reads metrics.csv: column name -> float64 (rows,), NaN for empty cells.
+
+    Raises:
+        ConfigError: no such file, or one of other columns.
+    """
+    if not path.is_file():
+        raise ConfigError(f"there is no {path}; a run writes it when training begins")
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        if tuple(header) != COLUMNS:
+            raise ConfigError(f"{path} has the columns {', '.join(header)}; it was written by another version")
+        rows = [[float(cell) if cell else NAN for cell in row] for row in reader]
+    table = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
+    return dict(zip(COLUMNS, table.T, strict=True))
+
+
+def _cell(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.6g}"

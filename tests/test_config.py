@@ -1,0 +1,41 @@
+"""A configuration takes its values from the task and the preset, and gives them back as a task."""
+
+from __future__ import annotations
+
+import pytest
+
+import tests.tiny_task  # noqa: F401  registers MVR/tiny
+from mvr_agents.config import TrainConfig
+from mvr_wrappers.errors import ConfigError, UnknownNameError
+from mvr_wrappers.registry import get_task
+
+
+def test_values_come_from_task_and_preset() -> None:
+    config = TrainConfig.for_task("window-close-v3", preset="demo")
+    spec = get_task("window-close-v3", "demo")
+    assert config.learner == spec.agent
+    assert (config.clip, config.schedule, config.prompt) == (spec.clip, spec.schedule, spec.prompt)
+    assert TrainConfig.for_task("window-close-v3").learner["steps"] == 1_000_000
+
+
+def test_overrides_reach_the_task() -> None:
+    config = TrainConfig.for_task("tiny", weight=0.5, clip={"stride": 2}, learner={"batch_size": 8}, seed=9)
+    spec = config.task_spec()
+    assert (spec.weight, spec.clip.stride, spec.clip.length) == (0.5, 2, 8)
+    assert spec.agent["batch_size"] == 8 and spec.agent["n_critics"] == 2
+    assert config.seed == 9
+
+
+def test_the_task_is_the_registered_one_where_nothing_is_changed() -> None:
+    assert TrainConfig.for_task("tiny").task_spec() == get_task("tiny", "default")
+
+
+def test_bad_values_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"sead is no attribute.*seed"):
+        TrainConfig.for_task("tiny", sead=1)
+    with pytest.raises(ConfigError, match="weight"):
+        TrainConfig.for_task("tiny", weight=-1.0)
+    with pytest.raises(ConfigError, match="steps"):
+        TrainConfig.for_task("tiny", learner={"steps": "many"})
+    with pytest.raises(UnknownNameError, match="demo"):
+        TrainConfig.for_task("tiny", preset="dmo")
