@@ -92,10 +92,14 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], Re
         self._autoreset = env.metadata.get("autoreset_mode")
         if not isinstance(self._autoreset, AutoresetMode):
             raise EnvError(f'{env} does not say how it resets: metadata["autoreset_mode"] is {self._autoreset!r}')
+        if not all(call(env, "has_wrapper_attr", "pop_clips")):
+            raise EnvError(
+                f"the sub-envs of {env} do not film. Wrap each in FilmedEnv: gym.make_vec(..., wrappers=[FilmedEnv]), "
+                "or use gym.make_vec on an id MVR/<task>"
+            )
         self._read = StateReader(env.single_observation_space, state_fn)
         self._shaper = TransitionShaper(self.engine, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
-        self._collect_clips()  # there are none yet: this is to meet sub-envs that do not film
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Infos]:
         """Resets all sub-envs, or those in `options["reset_mask"]`; clips of episodes cut short go to the engine."""
@@ -156,15 +160,14 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], Re
         return final
 
     def _collect_clips(self) -> None:
-        try:
-            filmed = self.env.call("pop_clips")  # type: ignore[attr-defined]  # all vector envs have it, the base not
-        except AttributeError as error:
-            raise EnvError(
-                f"the sub-envs of {self.env} do not film. Wrap each in FilmedEnv: gym.make_vec(..., "
-                "wrappers=[FilmedEnv]), or use gym.make_vec on an id MVR/<task>"
-            ) from error
-        for clips in filmed:
+        for clips in call(self.env, "pop_clips"):
             self.engine.submit(clips)
+
+
+def call(env: VectorEnv[Any, Any, Any], name: str, *args: Any) -> tuple[Any, ...]:
+    """Calls a method of each sub-env; all vector envs of Gymnasium can, though their base class does not say so."""
+    results: tuple[Any, ...] = env.call(name, *args)  # type: ignore[attr-defined]
+    return results
 
 
 def _success(infos: Infos, n_envs: int) -> Rows | None:

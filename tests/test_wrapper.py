@@ -301,14 +301,14 @@ class TestMake:
         assert result.stdout == "[]\n"
 
     def test_wrong_options(self) -> None:
-        with pytest.raises(ConfigError, match=r"wieght is not an option.*weight"):
-            gym.make("MVR/tiny", wieght=0.1)
-        with pytest.raises(ConfigError, match="lenght"):
-            gym.make("MVR/tiny", clip={"lenght": 3})
-        with pytest.raises(UnknownNameError, match=r"'fakee'.*fake"):
-            gym.make("MVR/tiny", scorer="fakee")
+        with pytest.raises(ConfigError, match=r"weights is not an option.*weight"):
+            gym.make("MVR/tiny", weights=0.1)
+        with pytest.raises(ConfigError, match="lengths"):
+            gym.make("MVR/tiny", clip={"lengths": 3})
+        with pytest.raises(UnknownNameError, match=r"'faked'.*fake"):
+            gym.make("MVR/tiny", scorer="faked")
         with pytest.raises(UnknownNameError, match="track"):
-            gym.make("MVR/tiny", rig={"kind": "named", "names": ["trakc"]})
+            gym.make("MVR/tiny", rig={"kind": "named", "names": ["tracks"]})
         with pytest.raises(ConfigError, match="prompt"):
             gym.make("MVR/tiny", prompt="")
 
