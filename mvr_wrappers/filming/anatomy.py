@@ -25,15 +25,17 @@ def find(model: mujoco.MjModel, kind: mujoco.mjtObj, name: int | str) -> int:
 
 
 def reach(model: mujoco.MjModel, body: int) -> float:
-    """Returns the radius in metres of the sphere around a body's centre of mass that holds its subtree, at rest."""
+    """Returns the radius in metres of the sphere around a body's centre of mass that holds its subtree, at rest.
+
+    A body that carries no geometry is taken for as large as the whole model.
+    """
     rest = mujoco.MjData(model)
     mujoco.mj_kinematics(model, rest)
     mujoco.mj_comPos(model, rest)
     inside = [g for g in range(model.ngeom) if _descends(model, int(model.geom_bodyid[g]), body)]
-    if not inside:
-        return float(model.stat.extent) / 2
     offsets: NDArray[np.float64] = rest.geom_xpos[inside] - rest.subtree_com[body]
-    return float((np.linalg.norm(offsets, axis=1) + model.geom_rbound[inside]).max())
+    radii = np.linalg.norm(offsets, axis=1) + model.geom_rbound[inside]
+    return float(radii.max(initial=0)) or float(model.stat.extent) / 2
 
 
 def _descends(model: mujoco.MjModel, body: int, ancestor: int) -> bool:

@@ -42,11 +42,16 @@ class Camera(StrictFields):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses poses that cannot be."""
-        if self.name is not None and self != Camera(name=self.name):
+        """Takes any numbers for plain floats, and refuses poses that cannot be."""
+        for attribute in ("azimuth", "elevation", "distance", "height"):
+            value = getattr(self, attribute)
+            object.__setattr__(self, attribute, None if value is None else float(value))
+        if self.lookat is not None:
+            object.__setattr__(self, "lookat", tuple(map(float, self.lookat)))
+            if len(self.lookat) != 3:
+                raise ConfigError(f"camera.lookat is {self.lookat}; give the three coordinates x, y, z in metres")
+        if self.name is not None and replace(self, name=None) != Camera():
             raise ConfigError(f"camera {self.name!r} belongs to the model; give a name or a pose, not both")
-        if self.lookat is not None and len(self.lookat) != 3:
-            raise ConfigError(f"camera.lookat is {self.lookat}; give the three coordinates x, y, z in metres")
         numbers = (self.azimuth, self.elevation, self.distance, self.height, *(self.lookat or ()))
         if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ConfigError(f"a camera pose must be finite, got {self}")
@@ -146,7 +151,7 @@ class CameraRig:
     @classmethod
     def free(cls, poses: Iterable[Camera | Mapping[str, Any]]) -> CameraRig:
         """Any views: cameras, or mappings of a camera's attributes."""
-        return cls(tuple(pose if isinstance(pose, Camera) else parse(Camera, pose, "rig") for pose in poses))
+        return cls(_cameras(poses, "rig"))
 
     @classmethod
     def default(cls, model: mujoco.MjModel) -> CameraRig:
@@ -183,19 +188,21 @@ class CameraRig:
         if not isinstance(config, Mapping):
             raise ConfigError(f"{where} must be a CameraRig or a mapping with the key 'kind', got {config!r}")
         values = dict(config)
-        kind = values.pop("kind", "none")
+        if "kind" not in values:
+            raise ConfigError(f"{where}.kind is missing; give one of: {', '.join(sorted(_KINDS))}")
+        kind = str(values.pop("kind"))
         if kind not in _KINDS:
-            raise ConfigError(f"{where}.kind is {kind!r}; give one of: {nearest(str(kind), _KINDS)}")
-        return cls(parse(_KINDS[kind], values, where).views())
+            raise ConfigError(f"{where}.kind is {kind!r}; give one of: {nearest(kind, _KINDS)}")
+        return cls(parse(_KINDS[kind], values, where).views(where))
 
     def to_config(self) -> dict[str, Any]:
         """Returns plain JSON-safe values from which `from_config` builds this rig again."""
-        poses = [_attributes(view) for view in self.views]
         if all(view.name is not None for view in self.views):
             return {"kind": "named", "names": [view.name for view in self.views]}
-        if {replace(view, azimuth=0.0) for view in self.views} == {replace(self.views[0], azimuth=0.0)}:
-            shared = {key: value for key, value in poses[0].items() if key != "azimuth"}
-            return {"kind": "ring", "azimuths": [view.azimuth for view in self.views], **shared}
+        poses = [_attributes(view) for view in self.views]
+        shared = [{key: value for key, value in pose.items() if key != "azimuth"} for pose in poses]
+        if all(pose == shared[0] for pose in shared):
+            return {"kind": "ring", "azimuths": [pose["azimuth"] for pose in poses], **shared[0]}
         return {"kind": "free", "poses": poses}
 
 
@@ -210,7 +217,7 @@ class _Ring(StrictFields):
     track: Int | str | None = None
     height: Float | None = None
 
-    def views(self) -> tuple[Camera, ...]:
+    def views(self, where: str) -> tuple[Camera, ...]:
         shared = {key: value for key, value in asdict(self).items() if key != "azimuths"}
         return tuple(Camera(azimuth=azimuth, **shared) for azimuth in self.azimuths)
 
@@ -221,7 +228,7 @@ class _Named(StrictFields):
 
     names: tuple[str, ...]
 
-    def views(self) -> tuple[Camera, ...]:
+    def views(self, where: str) -> tuple[Camera, ...]:
         return tuple(Camera(name=name) for name in self.names)
 
 
@@ -229,13 +236,19 @@ class _Named(StrictFields):
 class _Free(StrictFields):
     """Keys of a rig of kind "free"."""
 
-    poses: tuple[Camera, ...]
+    poses: tuple[dict[str, Any], ...]
 
-    def views(self) -> tuple[Camera, ...]:
-        return self.poses
+    def views(self, where: str) -> tuple[Camera, ...]:
+        return _cameras(self.poses, where)
 
 
 _KINDS: dict[str, type[_Ring | _Named | _Free]] = {"ring": _Ring, "named": _Named, "free": _Free}
+
+
+def _cameras(poses: Iterable[Camera | Mapping[str, Any]], where: str) -> tuple[Camera, ...]:
+    return tuple(
+        pose if isinstance(pose, Camera) else parse(Camera, pose, f"{where}.poses.{i}") for i, pose in enumerate(poses)
+    )
 
 
 def _attributes(view: Camera) -> dict[str, Any]:

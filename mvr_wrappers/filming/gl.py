@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from mvr_wrappers.errors import FilmingError
 
@@ -26,6 +26,8 @@ _FORKED = (
     'Start sub-processes by "forkserver" or "spawn", such as AsyncVectorEnv(..., context="forkserver") or '
     'SubprocVecEnv(..., start_method="forkserver").'
 )
+
+_Key: TypeAlias = tuple[threading.Thread, int, int]  # thread, height, width; not the thread's id, which is used again
 
 
 def ensure_gl() -> None:
@@ -62,7 +64,7 @@ def _chosen() -> str:
 
 
 def _describe(failure: str, error: Exception) -> str:
-    return f"{failure} (MUJOCO_GL={_chosen()!r}): {type(error).__name__}: {error}. {_MEND}"
+    return f"{failure} (MUJOCO_GL={_chosen()!r}): {type(error).__name__}: {str(error).rstrip('.')}. {_MEND}"
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
@@ -78,7 +80,7 @@ class SharedContext:
 
     __slots__ = ("_gl", "_orphans", "_residents", "key")
 
-    def __init__(self, thread: int, height: int, width: int) -> None:
+    def __init__(self, thread: threading.Thread, height: int, width: int) -> None:
         """Starts the back end named by MUJOCO_GL.
 
         Raises:
@@ -123,9 +125,8 @@ class SharedContext:
 
     def evict(self, resident: Any) -> None:
         """Frees a resident; this context must be current."""
-        if resident in self._residents:
-            self._residents.remove(resident)
-            resident.free()
+        self._residents = [other for other in self._residents if other is not resident]
+        resident.free()
 
     @property
     def empty(self) -> bool:
@@ -133,10 +134,14 @@ class SharedContext:
         return len(self._residents) == len(self._orphans)
 
     def close(self) -> None:
-        """Frees every resident, then the GL context."""
-        self.make_current()
-        for resident in list(self._residents):
-            self.evict(resident)
+        """Frees every resident, then the GL context.
+
+        In another thread the GL context alone, which takes all it holds with it: it cannot be made current there.
+        """
+        if self.key[0] is threading.current_thread():
+            self.make_current()
+            for resident in self._residents:
+                resident.free()
         self._gl.free()
 
 
@@ -144,7 +149,7 @@ class SharedContext:
 class _Process:
     """What this process holds, and what a fork left in it."""
 
-    contexts: dict[tuple[int, int, int], SharedContext] = field(default_factory=dict)
+    contexts: dict[_Key, SharedContext] = field(default_factory=dict)
     inherited: list[SharedContext] = field(default_factory=list)
     inherited_display: bool = False
     surfaceless_used: bool = False
@@ -159,7 +164,7 @@ def shared_context(height: int, width: int) -> SharedContext:
     Raises:
         FilmingError: OpenGL cannot start.
     """
-    key = (threading.get_ident(), height, width)
+    key = (threading.current_thread(), height, width)
     if key not in _process.contexts:
         ensure_gl()
         _process.contexts[key] = SharedContext(*key)
@@ -182,7 +187,7 @@ def check_gl() -> None:
 
 def is_usable(context: SharedContext) -> bool:
     """Whether `context` works here: not closed, of this thread, and not left over from before a fork."""
-    return context.key[0] == threading.get_ident() and _process.contexts.get(context.key) is context
+    return context.key[0] == threading.current_thread() and _process.contexts.get(context.key) is context
 
 
 def release(context: SharedContext) -> None:
@@ -207,16 +212,21 @@ def _back_end() -> Any:
 
         if _process.inherited_display:
             _open_own_display(mujoco.egl)
-        return mujoco.egl.GLContext
+        return _quiet(mujoco.egl.GLContext)
     if _process.inherited:
         raise FilmingError(_FORKED)
     if sys.platform == "linux" and chosen == "osmesa":
         import mujoco.osmesa
 
-        return mujoco.osmesa.GLContext
+        return _quiet(mujoco.osmesa.GLContext)
     import mujoco
 
     return mujoco.GLContext
+
+
+def _quiet(back_end: type) -> type:
+    """Gives MuJoCo's class a value that its `__del__` reads, and complains about the lack of, if `__init__` failed."""
+    return type(back_end.__name__, (back_end,), {"_context": None})
 
 
 def _open_own_display(egl: Any) -> None:
