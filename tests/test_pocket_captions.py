@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.registry import load_registry
-from tools.pocket.captions import PAPER_TASKS, RIVAL_TASKS, STAGES, TASKS, caption, prompt_or_paraphrase
+from tools.pocket.captions import PAPER_TASKS, RIVAL_TASKS, STAGES, TASKS, caption, prompt_or_paraphrase, third_person
 from tools.pocket.evaluate import PARAPHRASES
 
 
@@ -35,6 +35,11 @@ def test_the_same_seed_draws_the_same_sentences() -> None:
     first, second = (np.random.default_rng(3) for _ in range(2))
     for stage in STAGES:
         assert caption("hammer-v3", stage, first) == caption("hammer-v3", stage, second)
+
+
+def test_third_person() -> None:
+    assert third_person("push and close a window") == "pushes and closes a window"
+    assert {third_person(act) for _, act in TASKS["hammer-v3"].acts} >= {"hits the screw with a hammer"}
 
 
 def test_prompt_or_paraphrase(rng: np.random.Generator) -> None:

@@ -46,9 +46,9 @@ class PocketScorer:
     ) -> None:
         self._device = resolve_device(device)
         self._dtype = resolve_dtype(dtype, self._device)
-        config, self._video, self._text = _read(Path(weights or WEIGHTS))
-        self._video.to(self._device, self._dtype)
-        self._text.to(self._device)
+        config, towers = read_weights(Path(weights or WEIGHTS))
+        self._video = towers["video"].to(self._device, self._dtype)
+        self._text = towers["text"].to(self._device)
         self.n_frames = config.n_frames
         self.image_size = config.image_size
         self.embed_dim = config.embed_dim
@@ -110,8 +110,12 @@ def _numpy(rows: Tensor) -> NDArray[np.float32]:
     return array
 
 
-def _read(path: Path) -> tuple[PocketConfig, VideoTower, TextTower]:
-    """Builds both towers from a file; its metadata hold the sizes."""
+def read_weights(path: Path) -> tuple[PocketConfig, nn.ModuleDict]:
+    """Builds both towers, "video" and "text", from a file; its metadata hold the sizes.
+
+    Raises:
+        ScorerError: the file cannot be read, or holds something else.
+    """
     mend = "give a file that `python -m tools.pocket.train` wrote, or leave `weights` out for the one in the package"
     try:
         with safe_open(path, "pt") as file:
@@ -123,9 +127,7 @@ def _read(path: Path) -> tuple[PocketConfig, VideoTower, TextTower]:
         config = TypeAdapter(PocketConfig).validate_json(metadata["pocket"])
         towers = nn.ModuleDict({"video": VideoTower(config), "text": TextTower(config)})
         towers.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise ScorerError(f"{path} does not hold weights of the pocket scorer: {error}; {mend}") from error
     towers.eval().requires_grad_(False)
-    video, text = towers["video"], towers["text"]
-    assert isinstance(video, VideoTower) and isinstance(text, TextTower)
-    return config, video, text
+    return config, towers

@@ -234,11 +234,16 @@ _SUBJECTS = ("a robot gripper",) * 4 + (
 )
 
 _TEMPLATES: dict[Stage, tuple[str, ...]] = {
-    "success": ("{who} {acting}",) * 6 + ("{who} successfully {acting}", "a video of {who} {acting}", "{acting}"),
+    # Every form of the verb appears here and below, lest the form tell success from failure.
+    "success": ("{who} {acting}",) * 6
+    + ("{who} successfully {acting}", "a video of {who} {acting}", "{acting}")
+    + ("{act}", "{who} manages to {act}", "{who} can be seen to {act}", "{who} {acts}", "{who} {acts}"),
     "held": ("{who} {acting}",) * 4 + ("{done}", "{who} has finished {acting}", "{done}, {who} at rest"),
     "partial": (
         "{who} starting to {act}",
+        "{who} not done with {acting} yet",
         "{who} touching {thing}",
+        "{who} touches {thing}",
         "{who} halfway through {acting}",
         "{who} about to {act}",
         "{who} has just begun to {act}",
@@ -246,6 +251,7 @@ _TEMPLATES: dict[Stage, tuple[str, ...]] = {
     "approach": (
         "{who} reaching towards {thing}",
         "{who} approaching {thing}",
+        "{who} reaches for {thing}",
         "{who} moving towards {thing}",
         "{who} getting close to {thing}",
         "{who} going to {thing}, not touching it yet",
@@ -253,13 +259,16 @@ _TEMPLATES: dict[Stage, tuple[str, ...]] = {
     "failed": (
         "{who} failing to {act}",
         "{who} missing {thing}",
+        "{who} fails to {act}",
         "{who} trying in vain to {act}",
         "{who} attempting but not able to {act}",
+        "{who} not {acting}",
         "an unsuccessful attempt to {act}",
     ),
     "random": (
         "{who} moving at random near {thing}",
         "{who} moving randomly beside {thing}",
+        "{who} moves at random near {thing}",
         "{who} waving around aimlessly next to {thing}",
         "{who} jerking about without purpose near {thing}",
         "{who} making random movements around {thing}",
@@ -267,6 +276,7 @@ _TEMPLATES: dict[Stage, tuple[str, ...]] = {
     "idle": (
         "{who} standing still near {thing}",
         "{who} not moving beside {thing}",
+        "{who} stands still near {thing}",
         "{who} doing nothing next to {thing}",
         "{who} waiting motionless near {thing}",
     ),
@@ -284,7 +294,22 @@ def caption(task: str, stage: Stage, rng: np.random.Generator) -> str:
     words = TASKS[task]
     acting, act = words.acts[rng.integers(len(words.acts))]
     return _pick(_TEMPLATES[stage], rng).format(
-        who=_pick(_SUBJECTS, rng), acting=acting, act=act, thing=_pick(words.objects, rng), done=_pick(words.done, rng)
+        who=_pick(_SUBJECTS, rng),
+        acting=acting,
+        act=act,
+        acts=third_person(act),
+        thing=_pick(words.objects, rng),
+        done=_pick(words.done, rng),
+    )
+
+
+def third_person(act: str) -> str:
+    """Turns "push and close a window" into "pushes and closes a window"."""
+    words = act.split()
+    verbs = {0} | {i + 1 for i, word in enumerate(words[:-1]) if word == "and"}
+    return " ".join(
+        word + ("es" if word.endswith(("s", "sh", "ch", "x")) else "s") if i in verbs else word
+        for i, word in enumerate(words)
     )
 
 

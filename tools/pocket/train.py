@@ -9,9 +9,10 @@ an order to learn a reward from.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,95 +24,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvr_wrappers.scorers.devices import resolve_device
-from mvr_wrappers.scorers.pocket import WEIGHTS
+from mvr_wrappers.scorers.pocket import WEIGHTS, PocketScorer, read_weights
 from mvr_wrappers.scorers.pocket_net import PocketConfig, TextTower, VideoTower
-from tools.pocket.captions import PAPER_TASKS, TASKS, caption, prompt_or_paraphrase
+from tools.pocket.batches import Batch, Sampler
 from tools.pocket.collect import load
-
-# How near a stage is to success; only the order matters.
-LEVELS = {"success": 3.0, "held": 3.0, "partial": 2.0, "approach": 1.0, "failed": 1.0, "random": 0.0, "idle": 0.0}
-STRONG_NOISE = 0.5  # from this action noise on, a success counts half a level less
-SAME_SCENE = {
-    "faucet-open-v3": "faucet-close-v3",
-    "window-open-v3": "window-close-v3",
-    "handle-pull-side-v3": "handle-press-side-v3",
-    "peg-insert-side-v3": "peg-unplug-side-v3",
-    "stick-push-v3": "stick-pull-v3",
-    "pick-place-v3": "push-v3",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Clips of a few tasks, several of each.
+class Settings:
+    """How to train.
 
     Attributes:
-        frames: (B, F, 3, H, W), values in [0, 255].
-        captions: B sentences, one a clip.
-        prompts: one sentence that describes success, for each of the batch's T tasks.
-        owner: int64 (B,), which of the T tasks a clip belongs to.
-        match: float (B, B), 1 where a caption is true of a clip.
-        weight: float (B, B), 0 where that is not known.
-        level: float (B,), nearness to success.
+        steps: batches of 64 clips for both towers; 0 keeps the video tower that is there.
+        text_steps: batches of 160 clips for the text tower alone, after that.
+        learning_rate: highest one; it rises over the first twentieth and falls to zero as a cosine.
+        order_weight: weight of the order within a task against the sigmoid loss.
+        seed: of weights, batches and captions.
     """
 
-    frames: Tensor
-    captions: list[str]
-    prompts: list[str]
-    owner: Tensor
-    match: Tensor
-    weight: Tensor
-    level: Tensor
-
-
-class Sampler:
-    """Draws batches: tasks of the paper more often than their rivals, stages evenly, success and random twice."""
-
-    def __init__(self, data: dict[str, NDArray[Any]], seed: int, tasks: int = 8, clips: int = 8) -> None:
-        self.data, self.rng, self.n_tasks, self.n_clips = data, np.random.default_rng(seed), tasks, clips
-        self.level = np.array([LEVELS[str(stage)] for stage in data["stage"]])
-        self.level -= 0.5 * ((self.level == LEVELS["success"]) & (data["noise"] > STRONG_NOISE))
-        self.tasks = [task for task in TASKS if (data["task"] == task).any()]
-        self.odds = {}
-        for task in self.tasks:
-            mine = np.flatnonzero(data["task"] == task)
-            stages, inverse, counts = np.unique(data["stage"][mine], return_inverse=True, return_counts=True)
-            share = np.where(np.isin(stages, ("success", "random")), 2.0, 1.0)
-            odds = (share / counts)[inverse]
-            self.odds[task] = (mine, odds / odds.sum())
-
-    def draw(self, device: torch.device) -> Batch:
-        """Draws one batch and moves it to `device`."""
-        odds = np.array([1.0 if task in PAPER_TASKS else 0.3 for task in self.tasks])
-        tasks = self.rng.choice(self.tasks, self.n_tasks, replace=False, p=odds / odds.sum())
-        rows = np.concatenate([self.rng.choice(self.odds[t][0], self.n_clips, p=self.odds[t][1]) for t in tasks])
-        task, stage = self.data["task"][rows], self.data["stage"][rows]
-        solved = np.isin(stage, ("success", "held"))
-        scene = np.array([SAME_SCENE.get(name, name) for name in task])
-        group = np.where(solved, "solved", stage)
-        alike = (scene[:, None] == scene) & (group[:, None] == group)
-        match = alike & (task[:, None] == task)
-        # Who knows whether a failed or random clip belongs to one task of a scene or to its rival?
-        weight = ~(alike & ~match & ~solved[:, None])
-        frames = np.stack([self._augment(self.data["frames"][row]) for row in rows])
-        return Batch(
-            torch.from_numpy(frames).to(device).permute(0, 1, 4, 2, 3),
-            [caption(t, s, self.rng) for t, s in zip(task, stage, strict=True)],
-            [prompt_or_paraphrase(t, self.rng) for t in tasks],
-            torch.arange(self.n_tasks, device=device).repeat_interleave(self.n_clips),
-            torch.from_numpy(match).float().to(device),
-            torch.from_numpy(weight).float().to(device),
-            torch.from_numpy(self.level[rows]).float().to(device),
-        )
-
-    def _augment(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Shifts and zooms a clip by a few pixels, and changes brightness, contrast and tint a little."""
-        size, rng = frames.shape[1], self.rng
-        grid = (np.arange(size) - size / 2) * rng.uniform(0.92, 1.06) + size / 2
-        ys, xs = (np.clip(np.rint(grid + rng.uniform(-4, 4)), 0, size - 1).astype(int) for _ in range(2))
-        gain = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
-        moved = frames[:, ys[:, None], xs].astype(np.float32)
-        return (moved * gain.astype(np.float32) + np.float32(rng.uniform(-12, 12))).clip(0, 255)
+    steps: int = 700
+    text_steps: int = 1_500
+    learning_rate: float = 2e-3
+    order_weight: float = 1.0
+    seed: int = 0
 
 
 def matching_term(logits: Tensor, match: Tensor, weight: Tensor) -> Tensor:
@@ -171,65 +106,120 @@ def build(config: PocketConfig) -> nn.ModuleDict:
 
 
 def save(towers: nn.ModuleDict, config: PocketConfig, path: Path) -> None:
-    """Writes both towers in half precision, batch normalisation folded."""
-    video, text = towers["video"], towers["text"]
+    """Writes both towers as trained, batch normalisation folded into the convolutions."""
+    video = towers["video"]
     assert isinstance(video, VideoTower)
-    plain = nn.ModuleDict({"video": fold(video, config), "text": text})
-    state = {name: tensor.detach().half().cpu().contiguous() for name, tensor in plain.state_dict().items()}
+    write(nn.ModuleDict({"video": fold(video, config), "text": towers["text"]}), config, path)
+
+
+def write(towers: nn.ModuleDict, config: PocketConfig, path: Path) -> None:
+    """Writes folded towers in half precision."""
+    state = {name: tensor.detach().half().cpu().contiguous() for name, tensor in towers.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, {"pocket": TypeAdapter(PocketConfig).dump_json(config).decode()})
 
 
+def total_loss(video: Tensor, text: Tensor, batch: Batch, scale: Tensor, order_weight: float) -> tuple[Tensor, Tensor]:
+    """Returns the loss of one batch and its two terms (2,).
+
+    Args:
+        video: (B, E), unit rows.
+        text: (B + T, E), unit rows: captions, then prompts.
+        batch: where they come from.
+        scale: (2,), logarithm of the factor on the cosines, and what is added to them.
+        order_weight: weight of the order term.
+    """
+    cosines, many = video @ text.T, len(batch.captions)
+    matching = matching_term(cosines[:, :many] * scale[0].exp() + scale[1], batch.match, batch.weight)
+    own = cosines[torch.arange(many, device=cosines.device), many + batch.owner]
+    order = order_term(own, batch.level, batch.owner)
+    return matching + order_weight * order, torch.stack([matching, order]).detach()
+
+
+def fit(
+    parameters: list[nn.Parameter], step_loss: Callable[[], tuple[Tensor, Tensor]], steps: int, learning_rate: float
+) -> Iterator[int]:
+    """Takes optimiser steps and yields after each; prints the mean terms of every 50."""
+    optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=0.05)
+    began, running = time.monotonic(), np.zeros(2)
+    for step in range(1, steps + 1):
+        loss, terms = step_loss()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        running += terms.cpu().numpy() / 50
+        if step % 50 == 0:
+            print(f"{time.monotonic() - began:6.0f} s  step {step}: matching, order = {running}", flush=True)
+            running[:] = 0
+        yield step
+
+
+def new_scale(device: torch.device) -> nn.Parameter:
+    """Returns the two scalars of the sigmoid loss as they begin."""
+    return nn.Parameter(torch.tensor([np.log(10.0), -5.0], device=device, dtype=torch.float32))
+
+
+def train_both(data: dict[str, NDArray[Any]], out: Path, settings: Settings, device: torch.device) -> None:
+    """Trains both towers together and writes them, now and then on the way as well."""
+    config = PocketConfig()
+    towers, scale = build(config).to(device).train(), new_scale(device)
+    sampler = Sampler(data, settings.seed)
+
+    def step_loss() -> tuple[Tensor, Tensor]:
+        batch = sampler.draw(device)
+        # On CPUs the backward pass of these convolutions is slower in bfloat16.
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            video, text = towers["video"](sampler.frames(batch.rows, device)), towers["text"](batch.sentences)
+        return total_loss(video, text, batch, scale, settings.order_weight)
+
+    for step in fit([*towers.parameters(), scale], step_loss, settings.steps, settings.learning_rate):
+        if step % 250 == 0 or step == settings.steps:
+            save(towers, config, out)
+
+
+def train_text(data: dict[str, NDArray[Any]], out: Path, settings: Settings, device: torch.device) -> None:
+    """Trains the text tower anew against the finished video tower: cheap, so it can see many more sentences."""
+    scorer = PocketScorer(device, "float32", out)
+    frames = data["frames"]
+    videos = np.concatenate([scorer.embed_video(frames[i : i + 64]) for i in range(0, len(frames), 64)])
+    config, towers = read_weights(out)
+    text, scale = build(config)["text"].to(device), new_scale(device)
+    sampler = Sampler(data, settings.seed + 1, tasks=10, clips=16)
+
+    def step_loss() -> tuple[Tensor, Tensor]:
+        batch = sampler.draw(device)
+        video = torch.from_numpy(videos[batch.rows]).to(device)
+        return total_loss(video, text(batch.sentences), batch, scale, settings.order_weight)
+
+    for _ in fit([*text.parameters(), scale], step_loss, settings.text_steps, settings.learning_rate):
+        pass
+    towers["text"] = text
+    write(towers, config, out)
+
+
 def main(
+    settings: Annotated[Settings, tyro.conf.arg(name="")],
     data: Path = Path("outputs/pocket"),
     out: Path = WEIGHTS,
-    steps: int = 2_000,
-    learning_rate: float = 2e-3,
-    order_weight: float = 1.0,
-    seed: int = 0,
     device: str = "auto",
 ) -> None:
     """Trains, and writes the weights.
 
     Args:
+        settings: how.
         data: folder that `tools.pocket.collect` wrote.
         out: file of the weights.
-        steps: batches of 64 clips.
-        learning_rate: highest one; it rises over the first twentieth and falls to zero as a cosine.
-        order_weight: weight of the order within a task against the sigmoid loss.
-        seed: of weights, batches and captions.
         device: "auto", "cpu", "cuda".
     """
-    torch.manual_seed(seed)
-    where, config = resolve_device(device), PocketConfig()
-    towers = build(config).to(where).train()
-    scale = nn.Parameter(torch.tensor([np.log(10.0), -5.0], device=where, dtype=torch.float32))
-    sampler = Sampler(load(data, "train"), seed)
-    print(f"{len(sampler.level)} clips, {sum(p.numel() for p in towers.parameters()):,} parameters", flush=True)
-    optimizer = torch.optim.AdamW([*towers.parameters(), scale], learning_rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=0.05)
-    began, running = time.monotonic(), np.zeros(2)
-    for step in range(1, steps + 1):
-        batch = sampler.draw(where)
-        with torch.autocast(
-            where.type, torch.bfloat16, enabled=where.type == "cuda"
-        ):  # on CPUs its backward pass is slower
-            video, text = towers["video"](batch.frames), towers["text"](batch.captions + batch.prompts)
-        cosines = video @ text.T
-        many = len(batch.captions)
-        matching = matching_term(cosines[:, :many] * scale[0].exp() + scale[1], batch.match, batch.weight)
-        scores = cosines[torch.arange(many, device=where), many + batch.owner]
-        order = order_term(scores, batch.level, batch.owner)
-        optimizer.zero_grad(set_to_none=True)
-        (matching + order_weight * order).backward()
-        optimizer.step()
-        schedule.step()
-        running += (matching.item(), order.item())
-        if step % 50 == 0:
-            print(f"{time.monotonic() - began:6.0f} s  step {step}: matching, order = {running / 50}", flush=True)
-            running[:] = 0
-        if step % 250 == 0 or step == steps:
-            save(towers, config, out)
+    torch.manual_seed(settings.seed)
+    clips, where = load(data, "train"), resolve_device(device)
+    print(f"{len(clips['frames'])} clips", flush=True)
+    if settings.steps:
+        train_both(clips, out, settings, where)
+    if settings.text_steps:
+        train_text(clips, out, settings, where)
 
 
 if __name__ == "__main__":
