@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import gymnasium as gym
@@ -21,8 +23,8 @@ from mvr_wrappers.task_info import TaskInfo
 from mvr_wrappers.task_spec import TaskSpec
 
 
-class TaskOptions(TypedDict, total=False):
-    """Keywords that change a task, everywhere a task is made. Each is over what the task file says.
+class EnvOptions(TypedDict, total=False):
+    """Keywords everywhere an env of a task is made. Those left out, and those that are None, are the task's own.
 
     Attributes:
         preset: a preset of the task file.
@@ -35,6 +37,14 @@ class TaskOptions(TypedDict, total=False):
         relevance: RelevanceSettings, likewise.
         reward: RewardSettings, likewise.
         schedule: ScheduleSettings, likewise.
+        seed: of everything random in filming and learning (0); envs are seeded by `reset`.
+        device: of scorer and learning: "auto" (the default), "cpu", "cuda", "cuda:N".
+        mode: "sync" or "async": where the engine works.
+        state_fn: observation -> state vector (D,); needed unless observations are vectors.
+        get_mujoco: env -> (model, data), where `unwrapped` does not have them.
+        env_kwargs: arguments of the base env, such as Meta-World's `positions`.
+        render_mode: of `render()`, which filming does not use.
+        max_episode_steps: time limit.
     """
 
     preset: str | None
@@ -47,40 +57,70 @@ class TaskOptions(TypedDict, total=False):
     relevance: RelevanceSettings | Mapping[str, Any] | None
     reward: RewardSettings | Mapping[str, Any] | None
     schedule: ScheduleSettings | Mapping[str, Any] | None
+    seed: int | None
+    device: str | None
+    mode: str | None
+    state_fn: StateFn | None
+    get_mujoco: GetMujoco | None
+    env_kwargs: Mapping[str, Any] | None
+    render_mode: str | None
+    max_episode_steps: int | None
 
 
-def read_task(name: str, options: TaskOptions) -> TaskSpec:
-    """Returns a registered task with `options` applied, save a scorer given as an object: see `engine_options`.
+_ENV = ("env_kwargs", "render_mode", "max_episode_steps")
+_FILMING = ("seed", "state_fn", "get_mujoco")
+_ENGINE = ("seed", "device", "mode")
 
-    Raises:
-        ConfigError: an unknown option (the nearest ones are named), or a value that cannot work.
-        UnknownNameError: no such task or preset.
+
+@dataclass(frozen=True, slots=True)
+class EnvPlan:
+    """A task and the keywords it was asked for with, sorted by who needs them.
+
+    Attributes:
+        spec: the task, options applied.
+        env: arguments of `make_task_env`.
+        filming: arguments of `film` besides rig and clip.
+        engine: arguments of `RewardEngine`, prompt included.
     """
-    valid = typing.get_type_hints(TaskOptions)
-    for key in options:
-        if key not in valid:
-            near = nearest(key, valid)
-            raise ConfigError(f"{key} is not an option of a task. Nearest: {near}. All: {', '.join(sorted(valid))}")
-    overrides: dict[str, Any] = dict(options)
-    if isinstance(overrides.get("rig"), CameraRig):
-        overrides["rig"] = overrides["rig"].to_config()
-    if not isinstance(overrides.get("scorer"), str):
-        overrides.pop("scorer", None)
-    return get_task(name, **overrides)
 
+    spec: TaskSpec
+    env: dict[str, Any]
+    filming: dict[str, Any]
+    engine: dict[str, Any]
 
-def engine_options(spec: TaskSpec, options: TaskOptions) -> dict[str, Any]:
-    """Returns the arguments of a task's engine, as all wrappers take them."""
-    scorer = options.get("scorer")
-    return {
-        "prompt": spec.prompt,
-        "scorer": spec.scorer if scorer is None else scorer,
-        "method": spec.method,
-        "weight": spec.weight,
-        "relevance": spec.relevance,
-        "reward": spec.reward,
-        "schedule": spec.schedule,
-    }
+    @classmethod
+    def read(cls, task: str, options: EnvOptions) -> EnvPlan:
+        """Looks a task up and applies options to it.
+
+        Raises:
+            ConfigError: an unknown option (the nearest ones are named), or a value that cannot work.
+            UnknownNameError: no such task or preset.
+        """
+        valid = typing.get_type_hints(EnvOptions)
+        for key in options:
+            if key not in valid:
+                near = nearest(key, valid)
+                raise ConfigError(f"{key} is not an option. Nearest: {near}. All: {', '.join(sorted(valid))}")
+        given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        env, filming, engine = ({key: given[key] for key in part if key in given} for part in (_ENV, _FILMING, _ENGINE))
+        overrides = {key: value for key, value in given.items() if key not in (*_ENV, *_FILMING, *_ENGINE)}
+        scorer = overrides.pop("scorer", None)
+        if isinstance(overrides.get("rig"), CameraRig):
+            overrides["rig"] = overrides["rig"].to_config()
+        spec = get_task(task, **overrides, scorer=scorer if isinstance(scorer, str) else None)
+        engine |= {key: getattr(spec, key) for key in ("prompt", "method", "weight", "relevance", "reward", "schedule")}
+        engine["scorer"] = spec.scorer if scorer is None else scorer
+        return cls(spec, env, filming, engine)
+
+    def make_env(self) -> TaskInfo:
+        """Makes the task's own env, unfilmed and unshaped."""
+        return make_task_env(self.spec, **self.env)
+
+    def sub_env_makers(self, count: int, engine: RewardEngine) -> list[Callable[[], FilmedEnv]]:
+        """Returns functions that make filmed envs for `engine`. They pickle into children and load no scorer there."""
+        clip = sized(self.spec.clip, engine)
+        spec = dataclasses.replace(self.spec, clip=clip)
+        return [functools.partial(_make_filmed_env, spec, self.env, self.filming, index) for index in range(count)]
 
 
 def make_task_env(
@@ -90,14 +130,7 @@ def make_task_env(
     render_mode: str | None = None,
     max_episode_steps: int | None = None,
 ) -> TaskInfo:
-    """Makes a task's own env, unfilmed and unshaped.
-
-    Args:
-        spec: the task.
-        env_kwargs: arguments of the base env, such as Meta-World's `positions`.
-        render_mode: of `render()`, which filming does not use.
-        max_episode_steps: time limit, over that of the task.
-    """
+    """Makes a task's own env, unfilmed and unshaped; see `EnvOptions` for the arguments."""
     given = {"render_mode": render_mode, "max_episode_steps": max_episode_steps, **(env_kwargs or {})}
     return TaskInfo(make_base_env(spec, **{key: value for key, value in given.items() if value is not None}))
 
@@ -127,18 +160,6 @@ def film(
     return FilmedEnv(env, rig=rig, clip=clip, state_fn=state_fn, get_mujoco=get_mujoco, seed=own_seed)
 
 
-def make_filmed_env(spec: TaskSpec, index: int, made_with: Mapping[str, Any], filming: Mapping[str, Any]) -> FilmedEnv:
-    """Makes one sub-env of a vector: filmed, and shaped elsewhere. Can be pickled into a child, loads no scorer.
-
-    Args:
-        spec: the task, `clip.image_size` set.
-        index: of this env in the vector.
-        made_with: arguments of `make_task_env`.
-        filming: arguments of `film`.
-    """
-    return film(make_task_env(spec, **made_with), rig=spec.rig, clip=spec.clip, index=index, **filming)
-
-
 def sized(clip: ClipSettings | Mapping[str, Any] | None, engine: RewardEngine) -> ClipSettings:
     """Returns clip settings whose frames have the size the engine's scorer works at, unless they say otherwise."""
     settings = merge(ClipSettings(), clip, "clip")
@@ -163,3 +184,7 @@ def json_safe(options: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, RewardEngine) and value is not None:
             plain[key] = value
     return plain
+
+
+def _make_filmed_env(spec: TaskSpec, env: Mapping[str, Any], filming: Mapping[str, Any], index: int) -> FilmedEnv:
+    return film(make_task_env(spec, **env), rig=spec.rig, clip=spec.clip, index=index, **filming)

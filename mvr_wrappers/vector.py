@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EnvError, nearest
-from mvr_wrappers.filming import GetMujoco, StateFn
+from mvr_wrappers.filming import StateFn
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import Rows, TransitionShaper
-from mvr_wrappers.stack import TaskOptions, engine_options, json_safe, make_filmed_env, make_task_env, read_task, sized
+from mvr_wrappers.stack import EnvOptions, EnvPlan, json_safe, make_task_env
 from mvr_wrappers.states import StateReader
 from mvr_wrappers.wrapper import engine_for
 
@@ -191,15 +191,7 @@ def make_vector_env(
     vector_kwargs: Mapping[str, Any] | None = None,
     shaping: bool = True,
     engine: RewardEngine | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    mode: str | None = None,
-    state_fn: StateFn | None = None,
-    get_mujoco: GetMujoco | None = None,
-    env_kwargs: Mapping[str, Any] | None = None,
-    render_mode: str | None = None,
-    max_episode_steps: int | None = None,
-    **options: Unpack[TaskOptions],
+    **options: Unpack[EnvOptions],
 ) -> VectorEnv[Any, Any, Any]:
     """Makes a vector env of a task: what `gymnasium.make_vec("MVR/<task>", num_envs=N, ...)` calls by default.
 
@@ -212,16 +204,8 @@ def make_vector_env(
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
         vector_kwargs: further arguments of SyncVectorEnv or AsyncVectorEnv (gymnasium.make_vec does not pass them on).
         shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
-        engine: an engine shared with other envs of this process; `prompt` and the learning options then play no part.
-        seed: of everything random in filming and learning; the sub-envs are seeded by `reset`.
-        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async": where the engine works.
-        state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
-        get_mujoco: sub-env -> (model, data), where `unwrapped` does not have them.
-        env_kwargs: arguments of the base env, such as Meta-World's `positions`.
-        render_mode: of `render()`, which filming does not use.
-        max_episode_steps: time limit, over that of the task.
-        options: see `TaskOptions`.
+        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        options: see `EnvOptions`.
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.
@@ -233,15 +217,11 @@ def make_vector_env(
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; give at least 1")
     vector = functools.partial(VECTORIZATIONS[vectorization], autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
-    spec = read_task(task, options)
-    made_with: dict[str, Any] = {"env_kwargs": env_kwargs, "render_mode": render_mode}
-    made_with["max_episode_steps"] = max_episode_steps
+    plan = EnvPlan.read(task, options)
     if not shaping:
-        return vector([functools.partial(make_task_env, spec, **made_with)] * num_envs)
-    own = engine or RewardEngine(**engine_options(spec, options), seed=seed, device=device, mode=mode)
-    filming = {"state_fn": state_fn, "get_mujoco": get_mujoco, "seed": seed}
-    spec = dataclasses.replace(spec, clip=sized(spec.clip, own))
-    makers = [functools.partial(make_filmed_env, spec, i, made_with, filming) for i in range(num_envs)]
-    env = MultiViewVLMRewardVectorWrapper(vector(makers), engine=own, state_fn=state_fn)
+        return vector([functools.partial(make_task_env, plan.spec, **plan.env)] * num_envs)
+    own = engine or RewardEngine(**plan.engine)
+    state_fn = options.get("state_fn")
+    env = MultiViewVLMRewardVectorWrapper(vector(plan.sub_env_makers(num_envs, own)), engine=own, state_fn=state_fn)
     env.owns_engine = engine is None
     return env

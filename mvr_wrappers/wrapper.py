@@ -17,7 +17,7 @@ from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import TransitionShaper
 from mvr_wrappers.sharing import warn_of_separate_engines
-from mvr_wrappers.stack import TaskOptions, engine_options, film, json_safe, make_task_env, read_task, sized
+from mvr_wrappers.stack import EnvOptions, EnvPlan, film, json_safe, sized
 from mvr_wrappers.task_info import add_task_info
 
 
@@ -181,15 +181,7 @@ def make_env(
     *,
     shaping: bool = True,
     engine: RewardEngine | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    mode: str | None = None,
-    state_fn: StateFn | None = None,
-    get_mujoco: GetMujoco | None = None,
-    env_kwargs: Mapping[str, Any] | None = None,
-    render_mode: str | None = None,
-    max_episode_steps: int | None = None,
-    **options: Unpack[TaskOptions],
+    **options: Unpack[EnvOptions],
 ) -> gym.Env[Any, Any]:
     """Makes the env of a task: what `gymnasium.make("MVR/<task>", ...)` calls.
 
@@ -197,39 +189,20 @@ def make_env(
         task: name of a registered task.
         shaping: False gives the task's own reward, for evaluation: nothing is filmed, no scorer is loaded. `info` still
             has `task_reward` and `is_success`.
-        engine: an engine shared with other envs of this process; `prompt` and the learning options then play no part.
-        seed: of everything random in filming and learning; the env is seeded by `reset`.
-        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async": where the engine works.
-        state_fn: observation -> state vector (D,); needed unless observations are vectors.
-        get_mujoco: env -> (model, data), where `unwrapped` does not have them.
-        env_kwargs: arguments of the base env, such as Meta-World's `positions`.
-        render_mode: of `render()`, which filming does not use.
-        max_episode_steps: time limit, over that of the task.
-        options: see `TaskOptions`.
+        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        options: see `EnvOptions`. A `max_episode_steps` given to `gymnasium.make` itself is a time limit outside this
+            env, of which it only learns at the next reset.
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.
         ConfigError: an option that does not exist, or a setting that cannot work.
         MissingExtraError: the package that holds the base env is not installed.
     """
-    spec = read_task(task, options)
-    made_with: dict[str, Any] = {
-        "env_kwargs": env_kwargs,
-        "render_mode": render_mode,
-        "max_episode_steps": max_episode_steps,
-    }
-    given: dict[str, Any] = {
-        "seed": seed,
-        "device": device,
-        "mode": mode,
-        "state_fn": state_fn,
-        "get_mujoco": get_mujoco,
-    }
-    env: gym.Env[Any, Any] = make_task_env(spec, **made_with)
+    plan = EnvPlan.read(task, options)
+    env: gym.Env[Any, Any] = plan.make_env()
     if shaping:
         if engine is None:
             warn_of_separate_engines()
-        learning: dict[str, Any] = {"engine": engine} if engine is not None else engine_options(spec, options)
-        env = MultiViewVLMRewardWrapper(env, rig=spec.rig, clip=spec.clip, **given, **learning)
-    return RegisteredEnv(env, spec.name, {"task": task, "shaping": shaping, **made_with, **given, **options})
+        learning = plan.engine if engine is None else {"engine": engine}
+        env = MultiViewVLMRewardWrapper(env, rig=plan.spec.rig, clip=plan.spec.clip, **plan.filming | learning)
+    return RegisteredEnv(env, plan.spec.name, {"task": task, "shaping": shaping, **options})
