@@ -164,6 +164,16 @@ def test_termination_flags_may_be_floats_and_default_to_none_terminated(rng):
     np.testing.assert_array_equal(snapshot.shape(states, after), snapshot.shape(states, after, np.zeros(6, bool)))
 
 
+@pytest.mark.parametrize("reward", RULES)
+def test_evaluate_returns_shaping_and_reward_together(rng, reward):
+    snapshot = make_snapshot(rng, reward)
+    states, after = rng.normal(size=(2, 6, 3))
+    terminated = np.array([0, 1, 0, 1, 1, 0], bool)
+    shaping, vlm = snapshot.evaluate(states, after, terminated)
+    np.testing.assert_array_equal(shaping, snapshot.shape(states, after, terminated))
+    np.testing.assert_allclose(vlm, snapshot.vlm_reward(states), atol=1e-6)
+
+
 def test_potential_rule_needs_the_next_states(rng):
     with pytest.raises(ConfigError, match="next states"):
         make_snapshot(rng, RewardSettings(rule="potential")).shape(rng.normal(size=(2, 3)))
