@@ -185,7 +185,7 @@ def main(
     Args:
         out: folder to write to.
         split: "train", or "test" for the clips `tools.pocket.evaluate` reads.
-        episodes: episodes a task; 0 means 230 for training, 16 of each stage for the test.
+        episodes: episodes a task; 0 means 160 for training, 12 of each stage for the test.
         rivals: episodes of a task that is not in the paper, as a share of `episodes`; the test has none.
         chunks: files a task is spread over in training.
         seed: of everything drawn.
@@ -193,7 +193,7 @@ def main(
     """
     os.environ.setdefault("MUJOCO_GL", "egl")
     (out / split).mkdir(parents=True, exist_ok=True)
-    episodes = episodes or (230 if split == "train" else 16)
+    episodes = episodes or (160 if split == "train" else 12)
     jobs = []
     for chunk in range(chunks if split == "train" else 1):
         for task in TASKS if split == "train" else PAPER_TASKS:

@@ -135,9 +135,7 @@ def main(data: Path = Path("outputs/pocket"), weights: Path = WEIGHTS, bootstrap
         chosen = [ring & (test["task"] == task) & ((test["stage"] == stage) | (stage == "any")) for task in PAPER_TASKS]
         shares = [view_share(score[rows], test["azimuth"][rows]) for rows in chosen]
         report[f"view share, {stage}"] = shares
-        print(
-            f"score variance explained by the view, {stage} clips: {np.mean(shares):.2f}, {max(shares):.2f} at most"
-        )
+        print(f"score variance explained by the view, {stage} clips: {np.mean(shares):.2f}, {max(shares):.2f} at most")
     solved = ring & (test["stage"] == "success")
     report["top-1 prompt"] = float((published[solved].argmax(1) == column[solved]).mean())
     report["ms a clip"] = milliseconds_a_clip(scorer)
