@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -33,18 +33,21 @@ class Picture:
 
 
 class Gallery:
-    """Holds the `size` best and the `size` worst clips; memory is bounded by twice that many.
+    """Holds the `size` best and the `size` worst clips of each view.
+
+    Clips of different views are not compared, for the camera explains much of a score; clips filmed from several views
+    at once are compared with those of the same views. Memory is bounded by twice `size` clips a view.
 
     Both are tuples replaced as a whole, so that one thread may read while another adds.
 
     Attributes:
-        best: highest mean score first; of equals the older.
-        worst: lowest mean score first; of equals the older.
+        best: view by view, highest mean score first; of equals the older.
+        worst: view by view, lowest mean score first; of equals the older.
     """
 
     __slots__ = ("best", "size", "worst")
 
-    def __init__(self, size: int = 4) -> None:
+    def __init__(self, size: int = 2) -> None:
         self.size = size
         self.best: tuple[Picture, ...] = ()
         self.worst: tuple[Picture, ...] = ()
@@ -57,8 +60,8 @@ class Gallery:
             scores: psi of each clip's views, (V,) each.
         """
         new = tuple(Picture(clip.frames, clip.views, psi) for clip, psi in zip(clips, scores, strict=True))
-        self.best = tuple(sorted((*self.best, *new), key=lambda picture: -picture.score)[: self.size])
-        self.worst = tuple(sorted((*self.worst, *new), key=lambda picture: picture.score)[: self.size])
+        self.best = self._first((*self.best, *new), lambda picture: -picture.score)
+        self.worst = self._first((*self.worst, *new), lambda picture: picture.score)
 
     def state_dict(self) -> dict[str, NDArray[np.generic]]:
         """Returns everything as named arrays."""
@@ -69,6 +72,13 @@ class Gallery:
         self.best, self.worst = (
             tuple(Picture(**picture) for picture in numbered(group(arrays, part))) for part in ("best", "worst")
         )
+
+    def _first(self, pictures: tuple[Picture, ...], key: Callable[[Picture], float]) -> tuple[Picture, ...]:
+        """Returns the `size` first pictures of each view in the order of `key`, view by view."""
+        by_view: dict[tuple[int, ...], list[Picture]] = {}
+        for picture in sorted(pictures, key=key):
+            by_view.setdefault(tuple(picture.views.tolist()), []).append(picture)
+        return tuple(picture for views in sorted(by_view) for picture in by_view[views][: self.size])
 
 
 def _to_arrays(pictures: tuple[Picture, ...]) -> dict[str, NDArray[np.generic]]:
