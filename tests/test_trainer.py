@@ -46,7 +46,7 @@ def test_few_clips_train(clips):
     assert report.steps > 0 and not report.skipped and np.isfinite(report.held_out_after)
 
 
-def test_learns_what_the_scores_say(rng):
+def test_learns_what_the_scores_say():
     trainer = make_trainer()
     report = trainer.update(make_dataset(300))
     assert report.held_out_after < report.held_out_before - 0.2
@@ -94,6 +94,28 @@ def test_repeats_to_the_bit_and_leaves_torch_as_it_was():
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_trains_inside_a_context_without_gradients(context):
+    plain, inside = make_trainer(), make_trainer()
+    plain.update(make_dataset(60))
+    with context():
+        assert inside.update(make_dataset(60)).steps > 0
+        inside.update(make_dataset(70))
+    plain.update(make_dataset(70))
+    np.testing.assert_array_equal(weights(inside)["model.direction"], weights(plain)["model.direction"])
+
+
+def test_does_not_depend_on_the_default_dtype():
+    plain, other = make_trainer(), make_trainer()
+    plain.update(make_dataset(60))
+    torch.set_default_dtype(torch.float64)
+    try:
+        other.update(make_dataset(60))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(weights(other)["model.direction"], weights(plain)["model.direction"])
+
+
 def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
     """The held-out loss is scripted: the weights kept must be those of its minimum, at the second epoch."""
     trainer = make_trainer(patience=3)
@@ -139,7 +161,7 @@ def test_max_steps_need_not_be_whole_epochs(monkeypatch):
     assert trainer.update(make_dataset(60)).steps == 25
 
 
-def test_goes_on_from_the_previous_weights(monkeypatch):
+def test_goes_on_from_the_previous_weights():
     trainer = make_trainer()
     dataset = make_dataset(60)
     first = trainer.update(dataset)
@@ -150,7 +172,7 @@ def test_goes_on_from_the_previous_weights(monkeypatch):
     assert second.held_out_after <= second.held_out_before
 
 
-def test_standardisation_is_frozen_into_the_model_at_each_update(rng):
+def test_standardisation_is_frozen_into_the_model_at_each_update():
     trainer = make_trainer(max_steps=10)
     dataset = make_dataset(60)
     trainer.update(dataset)

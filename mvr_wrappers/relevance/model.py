@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mvr_wrappers.snapshot import RelevanceNet
+
+# Said at every creation: a caller may have changed the defaults of torch.
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 
 
 class RelevanceModel(nn.Module):
@@ -30,11 +34,11 @@ class RelevanceModel(nn.Module):
 
     def __init__(self, state_dim: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(state_dim))
-        self.register_buffer("std", torch.ones(state_dim))
+        self.register_buffer("mean", torch.zeros(state_dim, **PLAIN))
+        self.register_buffer("std", torch.ones(state_dim, **PLAIN))
         self.layer_1 = _linear(state_dim, hidden, generator)
         self.layer_2 = _linear(hidden, hidden, generator)
-        self.direction = nn.Parameter(torch.randn(hidden, generator=generator))
+        self.direction = nn.Parameter(torch.randn(hidden, generator=generator, **PLAIN))
 
     @property
     def unit_direction(self) -> Tensor:
@@ -74,7 +78,8 @@ class RelevanceModel(nn.Module):
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """Returns a linear layer with torch's usual initial weights, drawn from `generator`."""
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # no draw from torch's global generator
+    layer = nn.Linear(inputs, outputs, device="meta", dtype=torch.float32)  # so that nothing is drawn globally
+    layer = layer.to_empty(device="cpu")
     bound = 1.0 / math.sqrt(inputs)
     for parameter in (layer.weight, layer.bias):
         nn.init.uniform_(parameter, -bound, bound, generator=generator)

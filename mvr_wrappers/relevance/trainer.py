@@ -80,8 +80,9 @@ class RelevanceTrainer:
         if dataset.n_train < 2 or dataset.n_held < 2:
             reason = f"{len(dataset)} clips are too few to compare; the first update needs 8"
             return UpdateReport(steps=0, n_clips=len(dataset), skipped=reason)
-        model = self._prepare_model(dataset)
-        report = self._fit(model, dataset)
+        # An env may be stepped, and so this update be run, inside a caller's no_grad or inference_mode.
+        with torch.inference_mode(False), torch.enable_grad():
+            report = self._fit(self._prepare_model(dataset), dataset)
         return replace(report, seconds=time.perf_counter() - start)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -103,9 +104,9 @@ class RelevanceTrainer:
             if name.startswith(prefix)
         }
         if weights:
-            self.model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
-            self.model.load_state_dict(weights)
-            self.model.to(self._device)
+            model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
+            model.load_state_dict(weights)
+            self.model = model.to(self._device)
 
     def _prepare_model(self, dataset: ClipDataset) -> RelevanceModel:
         if self.model is None:
