@@ -252,5 +252,5 @@ def _after_fork() -> None:
         _process.inherited_display = True
 
 
-if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
+if sys.platform != "win32":  # which cannot fork
     os.register_at_fork(after_in_child=_after_fork)
