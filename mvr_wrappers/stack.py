@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, nearest
+from mvr_wrappers.errors import ConfigError, EnvError, nearest
 from mvr_wrappers.families import make_base_env
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
 from mvr_wrappers.registry import get_task
@@ -116,11 +116,17 @@ class EnvPlan:
         """Makes the task's own env, unfilmed and unshaped."""
         return make_task_env(self.spec, **self.env)
 
-    def sub_env_makers(self, count: int, engine: RewardEngine) -> list[Callable[[], FilmedEnv]]:
-        """Returns functions that make filmed envs for `engine`. They pickle into children and load no scorer there."""
-        clip = sized(self.spec.clip, engine)
-        spec = dataclasses.replace(self.spec, clip=clip)
-        return [functools.partial(_make_filmed_env, spec, self.env, self.filming, index) for index in range(count)]
+    def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
+        """Returns functions that make the sub-envs of a vector. They pickle into children and load no scorer there.
+
+        Args:
+            numbers: of the sub-envs; each draws its views from a generator of its own.
+            engine: what they film for; None does not film.
+        """
+        if engine is None:
+            return [functools.partial(make_task_env, self.spec, **self.env) for _ in numbers]
+        spec = dataclasses.replace(self.spec, clip=sized(self.spec.clip, engine))
+        return [functools.partial(_make_filmed_env, spec, self.env, self.filming, number) for number in numbers]
 
 
 def make_task_env(
@@ -143,7 +149,7 @@ def film(
     state_fn: StateFn | None = None,
     get_mujoco: GetMujoco | None = None,
     seed: int = 0,
-    index: int = 0,
+    number: int = 0,
 ) -> FilmedEnv:
     """Puts filming around an env.
 
@@ -154,9 +160,9 @@ def film(
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
         get_mujoco: env -> (model, data), where `unwrapped` does not have them.
         seed: of the run.
-        index: of this env among those of the run; each draws its views from a generator of its own.
+        number: of this env among those of the run; each draws its views from a generator of its own.
     """
-    own_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+    own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     return FilmedEnv(env, rig=rig, clip=clip, state_fn=state_fn, get_mujoco=get_mujoco, seed=own_seed)
 
 
@@ -186,5 +192,24 @@ def json_safe(options: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _make_filmed_env(spec: TaskSpec, env: Mapping[str, Any], filming: Mapping[str, Any], index: int) -> FilmedEnv:
-    return film(make_task_env(spec, **env), rig=spec.rig, clip=spec.clip, index=index, **filming)
+def require_filmed(env: object, call: Callable[..., Iterable[bool]]) -> None:
+    """Checks that the sub-envs of a vector film and are not shaped.
+
+    Args:
+        env: the vector, for the error.
+        call: calls a method of each sub-env.
+
+    Raises:
+        EnvError: they do not film, or are shaped.
+    """
+    if not all(call("has_wrapper_attr", "pop_clips")):
+        raise EnvError(
+            f"the sub-envs of {env} do not film. Wrap each in FilmedEnv: gymnasium.make_vec(..., "
+            "wrappers=[FilmedEnv]), or SB3's make_vec_env(..., wrapper_class=FilmedEnv). Or make an id MVR/<task>"
+        )
+    if any(call("has_wrapper_attr", "owns_engine")):
+        raise EnvError(f"the sub-envs of {env} are shaped already, each by an engine of its own; wrap only FilmedEnvs")
+
+
+def _make_filmed_env(spec: TaskSpec, env: Mapping[str, Any], filming: Mapping[str, Any], number: int) -> FilmedEnv:
+    return film(make_task_env(spec, **env), rig=spec.rig, clip=spec.clip, number=number, **filming)

@@ -19,7 +19,7 @@ from mvr_wrappers.filming import StateFn
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import Rows, TransitionShaper
-from mvr_wrappers.stack import EnvOptions, EnvPlan, json_safe, make_task_env
+from mvr_wrappers.stack import EnvOptions, EnvPlan, json_safe, require_filmed
 from mvr_wrappers.states import StateReader
 from mvr_wrappers.wrapper import engine_for
 
@@ -62,7 +62,8 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], Re
 
     Raises:
         ConfigError: a setting that cannot work.
-        EnvError: the sub-envs do not film, or their observations are no vectors and `state_fn` is missing.
+        EnvError: the sub-envs do not film or are shaped already, or their observations are no vectors and `state_fn`
+            is missing.
         UnknownNameError: no such scorer or method.
     """
 
@@ -92,11 +93,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], Re
         self._autoreset = env.metadata.get("autoreset_mode")
         if not isinstance(self._autoreset, AutoresetMode):
             raise EnvError(f'{env} does not say how it resets: metadata["autoreset_mode"] is {self._autoreset!r}')
-        if not all(call(env, "has_wrapper_attr", "pop_clips")):
-            raise EnvError(
-                f"the sub-envs of {env} do not film. Wrap each in FilmedEnv: gym.make_vec(..., wrappers=[FilmedEnv]), "
-                "or use gym.make_vec on an id MVR/<task>"
-            )
+        require_filmed(env, functools.partial(call, env))
         self._read = StateReader(env.single_observation_space, state_fn)
         self._shaper = TransitionShaper(self.engine, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
@@ -218,10 +215,10 @@ def make_vector_env(
         raise ConfigError(f"num_envs is {num_envs}; give at least 1")
     vector = functools.partial(VECTORIZATIONS[vectorization], autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
     plan = EnvPlan.read(task, options)
-    if not shaping:
-        return vector([functools.partial(make_task_env, plan.spec, **plan.env)] * num_envs)
-    own = engine or RewardEngine(**plan.engine)
-    state_fn = options.get("state_fn")
-    env = MultiViewVLMRewardVectorWrapper(vector(plan.sub_env_makers(num_envs, own)), engine=own, state_fn=state_fn)
-    env.owns_engine = engine is None
-    return env
+    own = (engine or RewardEngine(**plan.engine)) if shaping else None
+    env = vector(plan.makers(range(num_envs), own))
+    if own is None:
+        return env
+    shaped = MultiViewVLMRewardVectorWrapper(env, engine=own, state_fn=options.get("state_fn"))
+    shaped.owns_engine = engine is None
+    return shaped

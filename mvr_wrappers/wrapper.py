@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import RecordConstructorArgs
 
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings
@@ -69,7 +69,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
 
     Raises:
         ConfigError: a setting that cannot work.
-        EnvError: the env has no MuJoCo model, or its observations are no vectors and `state_fn` is missing.
+        EnvError: the env has no MuJoCo model, is shaped already, or its observations are no vectors and `state_fn` is
+            missing.
         UnknownNameError: no such scorer, method, camera or body.
 
     Example:
@@ -104,6 +105,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        if env.has_wrapper_attr("owns_engine"):
+            raise EnvError(f"{env} is shaped already; a second term would be added to the first")
         filming: dict[str, Any] = {"rig": rig, "clip": clip, "state_fn": state_fn, "get_mujoco": get_mujoco}
         if isinstance(env, FilmedEnv) and any(value is not None for value in filming.values()):
             raise ConfigError(f"the env is a FilmedEnv already; give {', '.join(filming)} to that, not to this wrapper")

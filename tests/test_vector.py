@@ -201,6 +201,11 @@ class TestComposition:
             shaped(venv)
         venv.close()
 
+    def test_sub_envs_that_are_shaped_already(self) -> None:
+        sub = partial(gym.make, "MVR/tiny", engine=learned_engine())
+        with pytest.raises(EnvError, match="shaped already"):
+            shaped(SyncVectorEnv([sub, sub]))
+
     def test_dict_observations_need_a_state_function(self) -> None:
         make = partial(FilmedEnv, clip=CLIP, state_fn=read_dict)
         with pytest.raises(EnvError, match="state_fn"):

@@ -170,7 +170,7 @@ class TestComposition:
             wrap(filmed)
 
     def test_sub_envs_draw_their_views_from_generators_of_their_own(self) -> None:
-        seeds = {film(TinyEnv(), seed=seed, index=i)._saved_kwargs["seed"] for seed in (0, 1) for i in (0, 1)}
+        seeds = {film(TinyEnv(), seed=seed, number=i)._saved_kwargs["seed"] for seed in (0, 1) for i in (0, 1)}
         assert len(seeds) == 4
 
     def test_the_spec_makes_the_env_again(self) -> None:
@@ -200,6 +200,10 @@ class TestComposition:
 
 
 class TestWrongUse:
+    def test_shaping_twice(self) -> None:
+        with pytest.raises(EnvError, match="shaped already"):
+            wrap(wrap())
+
     def test_prompt_or_engine(self) -> None:
         with pytest.raises(ConfigError, match=r"prompt=.*or engine="):
             wrap(prompt=None)

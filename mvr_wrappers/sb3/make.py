@@ -1,0 +1,110 @@
+"""make_vec_env: Stable-Baselines3's function of the same name, with one engine for all sub-envs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
+from mvr_wrappers.stack import EnvPlan
+
+AnyEnv = gym.Env[Any, Any]
+
+
+def make_vec_env(
+    env_id: str,
+    n_envs: int = 1,
+    seed: int | None = None,
+    start_index: int = 0,
+    monitor_dir: str | None = None,
+    wrapper_class: Callable[..., AnyEnv] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    vec_env_cls: type[DummyVecEnv | SubprocVecEnv] | None = None,
+    vec_env_kwargs: Mapping[str, Any] | None = None,
+    monitor_kwargs: Mapping[str, Any] | None = None,
+    wrapper_kwargs: Mapping[str, Any] | None = None,
+    *,
+    shaping: bool = True,
+    engine: RewardEngine | None = None,
+    **options: Any,
+) -> VecEnv:
+    """Makes a VecEnv of a task with one engine: SB3's function of the same name, and the same arguments.
+
+    Args:
+        env_id: `MVR/<task>`, or the name of a registered task.
+        n_envs: sub-envs.
+        seed: of the envs, and of everything random in filming and learning.
+        start_index: number of the first sub-env.
+        monitor_dir: where `Monitor` writes its files; None writes none.
+        wrapper_class: put around each sub-env, outside its `Monitor`; it must leave observations as they are.
+        env_kwargs: what would be given to `gymnasium.make`; the same as `options`.
+        vec_env_cls: DummyVecEnv (the default) or SubprocVecEnv.
+        vec_env_kwargs: arguments of `vec_env_cls`.
+        monitor_kwargs: arguments of `Monitor`.
+        wrapper_kwargs: arguments of `wrapper_class`.
+        shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
+        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        options: see `mvr_wrappers.stack.EnvOptions`.
+
+    Raises:
+        UnknownNameError: no such task, preset, scorer, method, camera or body.
+        ConfigError: an option that does not exist, or a setting that cannot work.
+        MissingExtraError: the package that holds the base env is not installed.
+    """
+    if not isinstance(env_id, str):
+        raise ConfigError(
+            f"env_id is {env_id!r}; give the name of a task. For an env of your own: MultiViewVLMRewardVecEnv("
+            "stable_baselines3.common.env_util.make_vec_env(env_id, wrapper_class=FilmedEnv, ...), prompt=...)"
+        )
+    given: dict[str, Any] = {"render_mode": "rgb_array", "seed": seed, **(env_kwargs or {}), **options}
+    shaping, engine = given.pop("shaping", shaping), given.pop("engine", engine)
+    plan = EnvPlan.read(env_id, given)  # type: ignore[arg-type]  # it checks them
+    own = (engine or RewardEngine(**plan.engine)) if shaping else None
+    numbers = range(start_index, start_index + n_envs)
+    monitored = functools.partial(
+        _make_monitored,
+        seed=seed,
+        monitor_dir=monitor_dir,
+        monitor_kwargs=monitor_kwargs or {},
+        wrapper_class=wrapper_class,
+        wrapper_kwargs=wrapper_kwargs or {},
+    )
+    makers = zip(plan.makers(numbers, own), numbers, strict=True)
+    thunks: list[Callable[[], AnyEnv]] = [functools.partial(monitored, make, number) for make, number in makers]
+    venv: VecEnv = (vec_env_cls or DummyVecEnv)(thunks, **(vec_env_kwargs or {}))
+    venv.seed(seed)
+    if own is None:
+        return venv
+    shaped = MultiViewVLMRewardVecEnv(venv, engine=own, state_fn=given.get("state_fn"))
+    shaped.owns_engine = engine is None
+    return shaped
+
+
+def _make_monitored(
+    make: Callable[[], AnyEnv],
+    number: int,
+    *,
+    seed: int | None,
+    monitor_dir: str | None,
+    monitor_kwargs: Mapping[str, Any],
+    wrapper_class: Callable[..., AnyEnv] | None,
+    wrapper_kwargs: Mapping[str, Any],
+) -> AnyEnv:
+    """Makes one sub-env as SB3 does: its action space seeded, a `Monitor` around it, then the user's wrapper."""
+    env = make()
+    if seed is not None:
+        env.action_space.seed(seed + number)
+    file = None
+    if monitor_dir is not None:
+        Path(monitor_dir).mkdir(parents=True, exist_ok=True)
+        file = str(Path(monitor_dir) / str(number))
+    monitored = Monitor(env, filename=file, **monitor_kwargs)
+    return monitored if wrapper_class is None else wrapper_class(monitored, **wrapper_kwargs)

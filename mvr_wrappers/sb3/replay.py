@@ -1,0 +1,160 @@
+"""RelabelReplayBuffer: a replay buffer of Stable-Baselines3 whose shaping follows the reward as it is learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.errors import ConfigError, EngineError, EnvError
+from mvr_wrappers.filming import StateFn
+from mvr_wrappers.snapshot import RewardSnapshot
+from mvr_wrappers.states import StateReader
+
+TRANSITIONS_AT_ONCE = 65_536  # relabelled in one pass; bounds memory
+
+
+class RelabelReplayBuffer(ReplayBuffer):
+    """Stores task reward and shaping apart and adds them when sampled.
+
+    Whenever the engine has published a new snapshot, the shaping of every stored transition is computed anew before the
+    next sample. It is overwritten, never corrected by differences, so that errors cannot add up and relabelling twice
+    is relabelling once. Usage::
+
+        SAC("MlpPolicy", venv, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs={"engine": venv.engine})
+
+    SB3 pickles `replay_buffer_kwargs` when it saves a model, and an engine is not pickled: either train with
+    `RewardLogger`, which takes the engine out of there (and hands it to a buffer that has none), or call
+    `model.replay_buffer.set_engine(engine)` instead. A saved buffer comes back without its engine; set it anew.
+
+    Args:
+        buffer_size: transitions kept.
+        observation_space: of one env.
+        action_space: of one env.
+        device: where samples go.
+        n_envs: sub-envs that add at a time.
+        optimize_memory_usage: must stay False: next observations are needed whole.
+        handle_timeout_termination: as in SB3.
+        engine: gives the shaping; may be set later.
+        state_fn: observation -> state vector (D,); needed unless observations are vectors.
+
+    Raises:
+        ConfigError: `optimize_memory_usage` is True.
+        EnvError: the observations are no vectors and `state_fn` is missing.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        engine: RewardEngine | None = None,
+        state_fn: StateFn | None = None,
+    ) -> None:
+        if optimize_memory_usage:
+            raise ConfigError(
+                "RelabelReplayBuffer stores next observations whole, final ones too; leave optimize_memory_usage False"
+            )
+        super().__init__(
+            *(buffer_size, observation_space, action_space, device, n_envs),
+            handle_timeout_termination=handle_timeout_termination,
+        )
+        self.engine = engine
+        self.shaping = np.zeros_like(self.rewards)
+        self._terminated = np.zeros(self.rewards.shape, np.bool_)
+        self._labelled_by: RewardSnapshot | None = None
+        self._state_fn = state_fn
+        self._read = StateReader(observation_space, state_fn)
+
+    def set_engine(self, engine: RewardEngine) -> None:
+        """Takes the shaping from `engine` from now on, that of stored transitions included."""
+        self.engine, self._labelled_by = engine, None
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        next_obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Stores one transition of each env; task reward and shaping are read from `infos`, not from `reward`.
+
+        Raises:
+            EnvError: the env does not tell them apart.
+        """
+        if any("task_reward" not in info or "shaping" not in info for info in infos):
+            raise EnvError(
+                "RelabelReplayBuffer needs `task_reward` and `shaping` in infos: train on a VecEnv of "
+                "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
+            )
+        self.shaping[self.pos] = [info["shaping"] for info in infos]
+        self._terminated[self.pos] = done & ~np.array([info.get("TimeLimit.truncated", False) for info in infos])
+        task_reward = np.array([info["task_reward"] for info in infos])
+        super().add(obs, next_obs, action, task_reward, done, infos)
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        """Samples transitions, rewarded with task reward plus shaping under the engine's latest snapshot.
+
+        Raises:
+            EngineError: the buffer has no engine.
+        """
+        self.relabel()
+        return super().sample(batch_size, env)
+
+    def relabel(self) -> None:
+        """Brings the shaping of all stored transitions up to date; returns at once if it is."""
+        if self.engine is None:
+            raise EngineError(
+                "this RelabelReplayBuffer has no engine (a saved one comes back without): call set_engine(venv.engine)"
+            )
+        snapshot = self.engine.snapshot
+        if snapshot is self._labelled_by:
+            return
+        rows = max(1, TRANSITIONS_AT_ONCE // self.n_envs)
+        for start in range(0, self.size(), rows):
+            self._relabel(snapshot, slice(start, min(start + rows, self.size())))
+        self._labelled_by = snapshot
+
+    def _relabel(self, snapshot: RewardSnapshot, rows: slice) -> None:
+        states = self._states(self.observations[rows])
+        next_states = self._states(self.next_observations[rows]) if snapshot.rule == "potential" else None
+        shaping = snapshot.shape(states, next_states, self._terminated[rows].ravel())
+        self.shaping[rows] = shaping.reshape(-1, self.n_envs)
+
+    def _states(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the states of observations (rows, n_envs, ...): float32 (rows * n_envs, D)."""
+        flat = observations.reshape(-1, *self.obs_shape)
+        return self._read.batch(flat, len(flat))
+
+    def _get_samples(self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None) -> ReplayBufferSamples:
+        """Gathers the transitions at `batch_inds`, of a random env each, as SB3 does."""
+        at = batch_inds, np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3 seeds this one
+        rewards = (self.rewards[at] + self.shaping[at]).reshape(-1, 1)
+        data = (
+            self._normalize_obs(self.observations[at], env),
+            self.actions[at],
+            self._normalize_obs(self.next_observations[at], env),
+            (self.dones[at] * (1 - self.timeouts[at])).reshape(-1, 1),  # a time-out is not the end of the task
+            self._normalize_reward(rewards, env),
+        )
+        return ReplayBufferSamples(*map(self.to_torch, data))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "engine": None, "_labelled_by": None, "_read": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._read = StateReader(self.observation_space, self._state_fn)

@@ -1,0 +1,145 @@
+"""MultiViewVLMRewardVecEnv: vector envs of Stable-Baselines3 with one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
+
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.errors import EnvError
+from mvr_wrappers.filming import StateFn
+from mvr_wrappers.scorers import Scorer
+from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
+from mvr_wrappers.shaping import TransitionShaper
+from mvr_wrappers.stack import require_filmed
+from mvr_wrappers.states import StateReader
+from mvr_wrappers.task_info import add_task_info
+from mvr_wrappers.wrapper import engine_for
+
+Infos = list[dict[str, Any]]
+
+
+class MultiViewVLMRewardVecEnv(VecEnvWrapper):
+    """Adds the learned term to the rewards of a VecEnv; sub-envs film, and one engine in this process scores.
+
+    Rewards and infos are those of `MultiViewVLMRewardWrapper`. A `Monitor` inside the sub-envs sees task rewards alone,
+    so that SB3's `rollout/ep_rew_mean` is the task return; `RewardLogger` logs the shaped one. Wrap `VecNormalize`
+    around this, not inside.
+
+    Args:
+        venv: a VecEnv whose sub-envs are `FilmedEnv`s, such as SB3's
+            `make_vec_env("Humanoid-v5", n_envs=8, wrapper_class=FilmedEnv)`.
+        prompt: one sentence that says what the behaviour looks like.
+        scorer: a name that `load_scorer` knows, or a scorer.
+        method: how clips become reward.
+        weight: w, the weight of the VLM reward.
+        relevance: RelevanceSettings, or a mapping of the fields to change.
+        reward: RewardSettings, likewise.
+        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs.
+        engine: an engine shared with other envs of this process, instead of `prompt`; close it yourself.
+        seed: of everything random in learning.
+        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
+        mode: "sync" or "async", over that of `schedule`.
+        state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
+
+    Attributes:
+        engine: the engine.
+        owns_engine: whether `close` closes the engine too.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        EnvError: the sub-envs do not film or are shaped already, or their observations are no vectors and `state_fn`
+            is missing, or normalised.
+        UnknownNameError: no such scorer or method.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        prompt: str | None = None,
+        *,
+        scorer: str | Scorer = "pocket",
+        method: str = "mvr",
+        weight: float = 0.1,
+        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
+        reward: RewardSettings | Mapping[str, Any] | None = None,
+        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
+        engine: RewardEngine | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        mode: str | None = None,
+        state_fn: StateFn | None = None,
+    ) -> None:
+        learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
+        settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        self.engine = engine_for(engine, prompt, learning | settings)
+        self.owns_engine = engine is None
+        super().__init__(venv)
+        if unwrap_vec_normalize(venv) is not None:
+            raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
+        require_filmed(venv, venv.env_method)
+        self._read = StateReader(venv.observation_space, state_fn)
+        self._shaper = TransitionShaper(self.engine, venv.num_envs)
+
+    def reset(self) -> Any:
+        """Resets all sub-envs; clips of episodes that this cuts short go to the engine."""
+        observations = self.venv.reset()
+        self._collect_clips()
+        self._shaper.begin(self._states(observations))
+        return observations
+
+    def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], Infos]:
+        """Waits for the sub-envs and adds the shaping terms.
+
+        Raises:
+            EngineError: the engine's worker thread failed, or the engine is closed.
+        """
+        observations, rewards, dones, infos = self.venv.step_wait()
+        if dones.any():
+            self._collect_clips()
+        self.engine.advance(self.num_envs)
+        for info, reward in zip(infos, rewards, strict=True):
+            add_task_info(info, float(reward))
+        states = self._states(observations)
+        step = self._shaper.step(
+            rewards,
+            self._with_terminal(states, dones, infos),
+            dones & ~np.array([info["TimeLimit.truncated"] for info in infos]),
+            np.array([info["is_success"] for info in infos], np.bool_) if "is_success" in infos[0] else None,
+        )
+        for info, vlm_reward, shaping in zip(infos, step.vlm_rewards.tolist(), step.shaping.tolist(), strict=True):
+            info["vlm_reward"], info["shaping"] = vlm_reward, shaping
+        if dones.any():
+            totals = self._shaper.finish(dones)
+            for i in np.flatnonzero(dones):
+                infos[i]["mvr_episode"] = {name: total[i].item() for name, total in totals.items()}
+            self._shaper.begin(states, dones)
+        return observations, step.rewards, dones, infos
+
+    def close(self) -> None:
+        """Closes the sub-envs, and the engine unless it was given."""
+        super().close()
+        if self.owns_engine:
+            self.engine.close()
+
+    def _states(self, observations: Any) -> NDArray[np.float32]:
+        return self._read.batch(observations, self.num_envs)
+
+    def _with_terminal(
+        self, states: NDArray[np.float32], dones: NDArray[np.bool_], infos: Infos
+    ) -> NDArray[np.float32]:
+        """Returns the states the transitions led to: the terminal ones where SB3 has reset a sub-env since."""
+        if not dones.any():
+            return states
+        final = states.copy()
+        for i in np.flatnonzero(dones):
+            final[i] = self._read.one(infos[i]["terminal_observation"])
+        return final
+
+    def _collect_clips(self) -> None:
+        for clips in self.venv.env_method("pop_clips"):
+            self.engine.submit(clips)
