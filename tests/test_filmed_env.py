@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import warnings
@@ -15,7 +16,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from mvr_wrappers.clips import clip_starts, frame_indices
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, UnknownNameError
-from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer
+from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, cameras, filmed_env
 from tests.tiny_env import XML, TinyEnv
 
 RING = CameraRig.ring((0, 90, 180, 270), distance=4.0, elevation=-10, lookat=(0, 0, 0.5))
@@ -214,6 +215,18 @@ def test_closing_drops_the_unfinished_episode_and_keeps_finished_clips() -> None
     run_episode(env, stop=20)
     env.close()
     assert len(env.pop_clips()) == 5
+
+
+def test_closing_one_env_leaves_another_filming() -> None:
+    one, other, alone = tiny(), tiny(), tiny()
+    run_episode(one, seed=1)
+    run_episode(other, seed=1, stop=20)
+    one.close()
+    run_episode(other, seed=2)
+    run_episode(alone, seed=2)
+    got, expected = other.pop_clips()[-5:], alone.pop_clips()
+    for clip, reference in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(clip.frames, reference.frames)
 
 
 def test_random_views_are_drawn_one_an_episode_from_a_private_generator() -> None:
@@ -438,3 +451,9 @@ def test_gymnasiums_checker_is_content() -> None:
         check_env(
             FilmedEnv(gym.make("Tiny-v0", disable_env_checker=True).unwrapped, clip=SHORT), skip_render_check=True
         )
+
+
+@pytest.mark.parametrize("module", [cameras, filmed_env])
+def test_the_examples_run(module: Any) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted > 0 and results.failed == 0
