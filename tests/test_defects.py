@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 from mvr_wrappers.clips import ScoredClip
+from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceModel, RelevanceTrainer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
+from tests.clip_factory import make_clips
+from tests.conftest import FakeScorer
 from tests.scored_clips import constant_clip, make_scored
+from tests.tiny_task import RELEVANCE, SCHEDULE, learned_engine
 
 LENGTH, DIM = 7, 4
+ROOT = Path(__file__).parents[1]
 
 
 def labelled_states(clip: int) -> np.ndarray:
@@ -112,3 +121,69 @@ def test_4_training_reaches_the_direction_through_its_normalisation():
     assert gradient.norm() > 0
     # Moving along the direction changes nothing, so the gradient has no part along it.
     assert abs((gradient @ trainer.model.unit_direction).item()) < 1e-5 * gradient.norm().item()
+
+
+@pytest.mark.parametrize("n_envs", [1, 3])
+def test_5_relabelling_works_with_one_env_and_does_not_add_up(n_envs):
+    """It failed with one env, and added the difference of two labels, so that rounding and clipping stayed for ever."""
+    replay = pytest.importorskip("mvr_wrappers.sb3").RelabelReplayBuffer
+    engine = learned_engine(weight=0.5)
+    box = gym.spaces.Box(-np.inf, np.inf, (4,))
+    buffer = replay(64 * n_envs, box, gym.spaces.Box(-1, 1, (2,)), "cpu", n_envs=n_envs, engine=engine)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        states = rng.normal(size=(2, n_envs, 4)).astype(np.float32)
+        infos = [{"task_reward": 1.0, "shaping": 7e7} for _ in range(n_envs)]  # a label that no difference can mend
+        buffer.add(*states, rng.normal(size=(n_envs, 2)), np.ones(n_envs), np.zeros(n_envs, bool), infos)
+    for _ in range(3):
+        engine._learner.snapshot = dataclasses.replace(engine.snapshot, version=engine.version + 1)
+        buffer.sample(8)
+        expected = engine.shape(buffer.observations[:40].reshape(-1, 4)).reshape(40, n_envs)
+        np.testing.assert_allclose(buffer.shaping[:40], expected, rtol=1e-5, atol=1e-6)
+        assert (buffer.rewards[:40] == 1.0).all()
+
+
+@pytest.mark.parametrize("n_views", [1, 3, 5])
+def test_6_any_number_of_views(n_views):
+    """Four were written into the code."""
+    with RewardEngine("red", scorer=FakeScorer(), relevance=RELEVANCE, schedule=SCHEDULE) as engine:
+        engine.submit(make_clips(20, n_views=n_views))
+        engine.advance(80)
+        assert engine.metrics()["videos_scored"] == 20 * n_views
+        assert engine.version == 1
+
+
+def test_6_importing_leaves_torch_as_it_is():
+    """Importing made the whole of torch deterministic and slow, and asked for CUDA."""
+    code = (
+        "import importlib, pkgutil, torch, mvr_wrappers\n"
+        "def settings():\n"
+        "    cudnn = torch.backends.cudnn\n"
+        "    return (torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark,\n"
+        "            torch.get_default_dtype(), torch.get_num_threads(), torch.get_float32_matmul_precision(),\n"
+        "            torch.initial_seed(), torch.cuda.is_initialized())\n"
+        "before = settings()\n"
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(mvr_wrappers.__path__, 'mvr_wrappers.')]\n"
+        "assert settings() == before, (before, settings())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_7_what_is_saved_is_what_resuming_reads(tmp_path):
+    """Resuming looked in folders that training never wrote to: another process, started elsewhere, must go on."""
+    engine = RewardEngine("red", scorer="fake", relevance=RELEVANCE, schedule=SCHEDULE)
+    engine.submit(make_clips(20))
+    engine.advance(80)
+    engine.save(tmp_path / "run" / "engine.npz")
+    states = np.linspace(-1, 1, 21, dtype=np.float32).reshape(7, 3)
+    code = (
+        "import sys, numpy as np\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "import tests.tiny_task\n"
+        "from mvr_wrappers import RewardEngine\n"
+        "states = np.linspace(-1, 1, 21, dtype=np.float32).reshape(7, 3)\n"
+        "engine = RewardEngine.load('engine.npz')\n"
+        "print(engine.version, engine.metrics()['env_steps'], engine.shape(states).tolist())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "run", capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == f"1 80 {engine.shape(states).tolist()}"
