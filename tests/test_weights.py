@@ -19,7 +19,7 @@ from mvr_wrappers.errors import ScorerError
 from mvr_wrappers.scorers import viclip_net, weights
 from mvr_wrappers.scorers.viclip import load_viclip
 from mvr_wrappers.scorers.viclip_net import ViCLIPSize
-from mvr_wrappers.scorers.weights import HubFiles, load_network, locate, read_tensors
+from mvr_wrappers.scorers.weights import HubFiles, load_network, locate_vocabulary, locate_weights, read_tensors
 from tests.tiny_viclip import state_dict, write_pth, write_safetensors, write_vocabulary
 
 CPU = torch.device("cpu")
@@ -163,19 +163,27 @@ def test_one_wrong_tensor_is_enough(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ScorerError, match=r"gone.pth of viclip-l does not exist"):
-        locate("viclip-l", tmp_path / "gone.pth")
+        locate_weights("viclip-l", tmp_path / "gone.pth")
 
 
 def test_vocabulary_lies_beside_the_weights(tmp_path: Path) -> None:
     path, vocabulary = write_pth(tmp_path), write_vocabulary(tmp_path)
-    assert locate("viclip-tiny", path) == (path, vocabulary)
+    assert (locate_weights("viclip-tiny", path), locate_vocabulary("viclip-tiny", path)) == (path, vocabulary)
 
 
 def test_scorer_without_a_hub_says_where_its_files_belong(tmp_path: Path) -> None:
     message = "viclip-tiny is not on the hub: pass weights= a file of it, with bpe_simple_vocab"
-    for weights_file in (None, write_pth(tmp_path)):
-        with pytest.raises(ScorerError, match=message):
-            locate("viclip-tiny", weights_file)
+    with pytest.raises(ScorerError, match=message):
+        locate_weights("viclip-tiny", None)
+    with pytest.raises(ScorerError, match=message):
+        locate_vocabulary("viclip-tiny", write_pth(tmp_path))
+
+
+def test_damaged_weights_are_told_of_before_a_missing_vocabulary(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pth"
+    path.write_bytes(write_pth(tmp_path).read_bytes()[:200])
+    with pytest.raises(ScorerError, match="truncated or damaged"):
+        load_viclip("viclip-tiny", CPU, torch.float32, path)
 
 
 @pytest.fixture
@@ -207,7 +215,7 @@ def test_offline_without_a_vocabulary_says_to_put_it_beside_the_weights(tmp_path
     with pytest.raises(
         ScorerError, match=f"Put bpe_simple_vocab_16e6.txt.gz of .* by hand into the folder {tmp_path}$"
     ):
-        locate("viclip-tiny", write_pth(tmp_path))
+        locate_vocabulary("viclip-tiny", write_pth(tmp_path))
 
 
 def fake_hub(monkeypatch: pytest.MonkeyPatch, source: Path, lfs: bool, damaged: bool) -> None:

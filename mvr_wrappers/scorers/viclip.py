@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mvr_wrappers.scorers.base import check_frames, check_prompts
 from mvr_wrappers.scorers.tokenizer import ClipTokenizer
 from mvr_wrappers.scorers.viclip_net import SIZES, ViCLIP
-from mvr_wrappers.scorers.weights import load_network, locate
+from mvr_wrappers.scorers.weights import load_network, locate_vocabulary, locate_weights
 
 # Published normalisation of the authors' evaluation, on pixels in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -29,10 +29,11 @@ def load_viclip(name: str, device: torch.device, dtype: torch.dtype, weights: Pa
     Raises:
         ScorerError: a file is missing, damaged, or of another architecture.
     """
-    path, vocabulary = locate(name, weights)
     size = SIZES[name]
-    tokenizer = ClipTokenizer.from_file(vocabulary, size.context, size.vocabulary)
-    return ViCLIPScorer(name, load_network(name, path, device, dtype), tokenizer)
+    # The weights first: if both files are wrong, theirs is the fault worth hearing of.
+    network = load_network(name, locate_weights(name, weights), device, dtype)
+    tokenizer = ClipTokenizer.from_file(locate_vocabulary(name, weights), size.context, size.vocabulary)
+    return ViCLIPScorer(name, network, tokenizer)
 
 
 class ViCLIPScorer:

@@ -43,22 +43,32 @@ HUB = {
 }
 
 
-def locate(name: str, weights: Path | None) -> tuple[Path, Path]:
-    """Returns the files of weights and of vocabulary for the scorer `name`.
+def locate_weights(name: str, weights: Path | None) -> Path:
+    """Returns the file of weights for the scorer `name`.
 
     Args:
         name: a row of `SIZES`.
-        weights: local file; None takes the hub's. The vocabulary is looked for beside it, else on the hub.
+        weights: local file; None takes the hub's.
 
     Raises:
-        ScorerError: a file is missing, or the hub cannot be reached; the message says where to put it by hand.
+        ScorerError: the file is missing, or the hub cannot be reached; the message says where to put it by hand.
     """
     if weights is None:
-        return fetch(name, WEIGHTS), fetch(name, VOCABULARY)
+        return fetch(name, WEIGHTS)
     if not weights.is_file():
         raise ScorerError(f"the weights file {weights} of {name} does not exist; pass weights= a file that does")
+    return weights
+
+
+def locate_vocabulary(name: str, weights: Path | None) -> Path:
+    """Returns the file of vocabulary for the scorer `name`: beside a local file of weights, else the hub's.
+
+    Arguments and errors are those of `locate_weights`.
+    """
+    if weights is None:
+        return fetch(name, VOCABULARY)
     beside = weights.with_name(VOCABULARY)
-    return weights, beside if beside.is_file() else fetch(name, VOCABULARY, folder=weights.parent)
+    return beside if beside.is_file() else fetch(name, VOCABULARY, folder=weights.parent)
 
 
 def fetch(name: str, filename: str, folder: Path | None = None) -> Path:
