@@ -56,6 +56,12 @@ def test_every_task_passes_the_env_checker_and_repeats_for_one_seed(task: str) -
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_every_task_passes_sb3s_env_checker(task: str) -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(_make(task), skip_render_check=True)
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_the_goal_shown_at_reset_is_the_goal_of_the_episode(task: str) -> None:
     env = _make(task)
     for seed in range(5):

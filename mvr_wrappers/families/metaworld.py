@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
@@ -48,7 +49,29 @@ def make(
     task.observation_space = task.sawyer_observation_space
     if max_episode_steps is not None:
         task.max_path_length = max_episode_steps  # Meta-World's own limit, beyond which stepping is an error
+    _hide_reward_function(task)
     return ObjectPositions(env, positions)
+
+
+def _hide_reward_function(task: Any) -> None:
+    """Hides `compute_reward` except from the task itself: SB3 takes whoever has it for a goal-conditioned env."""
+    base = type(task)
+
+    def evaluate_state(self: Any, *args: Any) -> Any:
+        self.__dict__["compute_reward"] = functools.partial(base.compute_reward, self)
+        try:
+            return base.evaluate_state(self, *args)
+        finally:
+            del self.__dict__["compute_reward"]
+
+    task.__class__ = type(base.__name__, (base,), {"compute_reward": _Absent(), "evaluate_state": evaluate_state})
+
+
+class _Absent:
+    """A class attribute that instances do not have, unless they set it."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        raise AttributeError("Meta-World's compute_reward is hidden; its reward is what step returns")
 
 
 class ObjectPositions(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
