@@ -73,6 +73,8 @@ class RelevanceSettings(StrictFields):
         representation_weight: weight of the representation loss.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
+        averaging: share of its old value that the running average of the weights keeps at each step. The average is
+            what early stopping judges and what an update leaves behind; 0 takes the weights themselves (paper).
         clips: clips drawn a step; each is embedded once and meets others in several pairs. 512 makes 256 pairs all but
             independent (paper), at eight times the cost.
         pairs: clip pairs drawn a step among its clips.
@@ -94,9 +96,10 @@ class RelevanceSettings(StrictFields):
     representation_weight: Float = 1.0
     learning_rate: Float = 5e-4
     weight_decay: Float = 1e-3
+    averaging: Float = 0.98
     clips: Int = 64
     pairs: Int = 256
-    states_per_clip: Int | None = 16
+    states_per_clip: Int | None = 8
     standardise: Bool = True
     center_views: Bool = True
     references: Int = 10
@@ -115,6 +118,8 @@ class RelevanceSettings(StrictFields):
             *("capacity", "steps_per_epoch", "patience", "max_steps"),
         )
         _require_not_negative(self, "representation_weight", "weight_decay", "min_total_steps")
+        if not 0 <= self.averaging < 1:
+            raise ConfigError(f"relevance.averaging is {self.averaging}; give a share of at least 0 and less than 1")
         if not 0 < self.holdout < 1:
             raise ConfigError(f"relevance.holdout is {self.holdout}; give a share between 0 and 1")
 

@@ -161,6 +161,45 @@ def test_max_steps_need_not_be_whole_epochs(monkeypatch):
     assert trainer.update(make_dataset(60)).steps == 25
 
 
+def test_weights_are_a_running_average_by_hand(monkeypatch):
+    """With three optimiser steps from w0 to w1, w2, w3 and half of it kept: w0/8 + w1/8 + w2/4 + w3/2."""
+    trainer = make_trainer(averaging=0.5, steps_per_epoch=3, max_steps=3)
+    moved = []
+    step = torch.optim.AdamW.step
+
+    def spy(self, *args):
+        direction = self.param_groups[0]["params"][0]
+        moved.extend([direction.detach().clone()] if not moved else [])
+        result = step(self, *args)
+        moved.append(direction.detach().clone())
+        return result
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    falling = iter([3.0, 2.0, 1.0])
+    monkeypatch.setattr(trainer, "_evaluate", lambda *_: (next(falling), 0.5))
+    trainer.update(make_dataset(60))
+    expected = moved[0] / 8 + moved[1] / 8 + moved[2] / 4 + moved[3] / 2
+    torch.testing.assert_close(next(trainer.model.parameters()).detach(), expected)
+
+
+def test_averaging_off_keeps_the_weights_themselves(monkeypatch):
+    trainer = make_trainer(averaging=0.0, steps_per_epoch=5, max_steps=5)
+    last = {}
+    train_epoch = trainer._train_epoch
+
+    def spy(model, learner, *args):
+        result = train_epoch(model, learner, *args)
+        last.update(learner.state_dict())
+        return result
+
+    monkeypatch.setattr(trainer, "_train_epoch", spy)
+    falling = iter([3.0, 2.0, 1.0])
+    monkeypatch.setattr(trainer, "_evaluate", lambda *_: (next(falling), 0.5))
+    trainer.update(make_dataset(60))
+    for name, tensor in trainer.model.state_dict().items():
+        assert torch.equal(tensor, last[name])
+
+
 def test_goes_on_from_the_previous_weights():
     trainer = make_trainer()
     dataset = make_dataset(60)

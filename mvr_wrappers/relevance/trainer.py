@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -120,8 +121,9 @@ class RelevanceTrainer:
 
     def _fit(self, model: RelevanceModel, dataset: ClipDataset) -> UpdateReport:
         settings = self.settings
+        learner = copy.deepcopy(model)  # what the optimiser moves; `model` follows as its running average
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            learner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         held_out = dataset.held_out(self._rng)
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
@@ -129,7 +131,7 @@ class RelevanceTrainer:
         best, weights, stale, steps, last = before, _copy(model), 0, 0, (NAN, NAN)
         while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
             epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
-            last = self._train_epoch(model, optimiser, dataset, epoch)
+            last = self._train_epoch(model, learner, optimiser, dataset, epoch)
             steps, self.total_steps = steps + epoch, self.total_steps + epoch
             loss, _ = self._evaluate(model, held_out, held_pairs)
             if loss < best:
@@ -141,17 +143,23 @@ class RelevanceTrainer:
         return UpdateReport(steps, len(dataset), "", *last, before, after, accuracy)
 
     def _train_epoch(
-        self, model: RelevanceModel, optimiser: torch.optim.Optimizer, dataset: ClipDataset, steps: int
+        self,
+        model: RelevanceModel,
+        learner: RelevanceModel,
+        optimiser: torch.optim.Optimizer,
+        dataset: ClipDataset,
+        steps: int,
     ) -> tuple[float, float]:
-        """Returns the mean matching and representation loss over `steps` optimiser steps."""
+        """Trains `learner`, `model` following; returns the mean matching and representation loss over the steps."""
         settings, rng = self.settings, self._rng
         history = torch.zeros(2, device=self._device)  # summed on the device: reading it every step would wait for it
         for _ in range(steps):
             batch = dataset.sample(rng, settings.clips, settings.states_per_clip)
-            losses = self._losses(model, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
+            losses = self._losses(learner, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            _follow(model, learner, settings.averaging)
             history += torch.stack([losses.matching.detach(), losses.representation.detach()])
         matching, representation = (history / steps).tolist()
         return matching, representation
@@ -186,6 +194,13 @@ def draw_pairs(rng: np.random.Generator, n_clips: int, n_pairs: int) -> NDArray[
     """Draws pairs of distinct clips: int64 (2, P), uniform over the ordered pairs of `n_clips`, which is at least 2."""
     first = rng.integers(n_clips, size=n_pairs)
     return np.stack([first, (first + rng.integers(1, n_clips, size=n_pairs)) % n_clips])
+
+
+@torch.no_grad()
+def _follow(average: RelevanceModel, model: RelevanceModel, keep: float) -> None:
+    """Moves a running average of weights towards those of `model`; equals them where `keep` is 0."""
+    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, 1.0 - keep)
 
 
 def _copy(model: RelevanceModel) -> dict[str, Tensor]:
