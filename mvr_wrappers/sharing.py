@@ -21,9 +21,9 @@ def warn_of_separate_engines() -> None:
     """Warns, once a vector, if one of those calls is asking for a shaped env right now."""
     for frame in _callers():
         place = (frame.f_globals.get("__name__"), frame.f_code.co_name)
-        if place == _GYMNASIUM and frame.f_locals["num_envs"] > 1 and _is_new_call(frame):
+        if place == _GYMNASIUM and frame.f_locals.get("num_envs", 2) > 1 and _is_new_call(frame):
             _warn('gymnasium.make_vec(id, vectorization_mode="vector_entry_point"), which is its default')
-        elif place == _SB3 and frame.f_locals["rank"] == 1:
+        elif place == _SB3 and frame.f_locals.get("rank") == 1:
             _warn("mvr_wrappers.sb3.make_vec_env, which takes the same arguments")
 
 
@@ -36,7 +36,7 @@ def _callers() -> Iterator[FrameType]:
 
 def _is_new_call(frame: FrameType) -> bool:
     global _last_call
-    known, _last_call = _last_call, id(frame.f_locals["env_spec"])
+    known, _last_call = _last_call, id(frame.f_locals.get("env_spec"))
     return known != _last_call
 
 

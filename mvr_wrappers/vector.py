@@ -29,7 +29,7 @@ VectorStep = tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], Info
 VECTORIZATIONS: dict[str, Callable[..., VectorEnv[Any, Any, Any]]] = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 
 
-class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], RecordConstructorArgs):
+class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
     """Adds the learned term to the rewards of a vector env; sub-envs film, and one engine in this process scores.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`: `infos` gets the arrays `task_reward`, `vlm_reward` and
@@ -162,8 +162,8 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any], Re
 
 
 def call(env: VectorEnv[Any, Any, Any], name: str, *args: Any) -> tuple[Any, ...]:
-    """Calls a method of each sub-env; all vector envs of Gymnasium can, though their base class does not say so."""
-    results: tuple[Any, ...] = env.call(name, *args)  # type: ignore[attr-defined]
+    """Calls a method of each sub-env; Gymnasium's vector envs can, though not all their classes say so."""
+    results: tuple[Any, ...] = env.unwrapped.call(name, *args)  # type: ignore[attr-defined]
     return results
 
 

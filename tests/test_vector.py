@@ -194,6 +194,15 @@ class TestComposition:
         env.close()
         assert env.engine.closed
 
+    def test_gymnasium_s_wrappers_below_and_above(self) -> None:
+        statistics = gym.wrappers.vector.RecordEpisodeStatistics
+        engine = learned_engine()
+        taken = drive(statistics(shaped(statistics(vector(MODES[1]), stats_key="task"), None, engine=engine)), 9)
+        infos = taken[-1][4]
+        assert infos["task"]["r"][0] == pytest.approx(infos["mvr_episode"]["task_return"][0])
+        assert infos["episode"]["r"][0] == pytest.approx(infos["mvr_episode"]["shaped_return"][0])
+        assert len(engine._pool) == 2
+
     @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
     def test_sub_envs_that_do_not_film(self, kind: Any) -> None:
         venv = kind([TinyEnv, TinyEnv])
