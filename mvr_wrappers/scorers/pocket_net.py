@@ -71,6 +71,14 @@ class VideoTower(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Maps frames (B, F, 3, H, W), values in [0, 255], to unit rows (B, E)."""
+        return self.head(self.features(frames))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Maps what `features` returns to unit rows (B, E)."""
+        return functional.normalize(self.project(features).float(), dim=1)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Maps frames to what the convolutions see, its mean and maximum over the picture, side by side."""
         batch, steps = frames.shape[:2]
         frames = (frames - 128) / 64
         still = self.mean(frames.mean(1)).repeat_interleave(steps, 0)
@@ -81,8 +89,7 @@ class VideoTower(nn.Module):
         x = x.view(batch, steps, *x.shape[1:]).transpose(1, 2)
         for layer in self.temporal:
             x = functional.relu(next(norms)(layer(x)), inplace=True)
-        pooled = torch.cat([x.mean((3, 4)), x.amax((3, 4))], 1).flatten(1)
-        return functional.normalize(self.project(pooled).float(), dim=1)
+        return torch.cat([x.mean((3, 4)), x.amax((3, 4))], 1).flatten(1)
 
 
 class TextTower(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvr_wrappers.scorers.devices import resolve_device
-from mvr_wrappers.scorers.pocket import WEIGHTS, PocketScorer, read_weights
+from mvr_wrappers.scorers.pocket import WEIGHTS, read_weights
 from mvr_wrappers.scorers.pocket_net import PocketConfig, TextTower, VideoTower
 from tools.pocket.batches import Batch, Sampler
 from tools.pocket.collect import load
@@ -36,14 +36,16 @@ class Settings:
 
     Attributes:
         steps: batches of 64 clips for both towers; 0 keeps the video tower that is there.
-        text_steps: batches of 160 clips for the text tower alone, after that.
+        head_steps: batches of 160 clips for the last layer of the video tower and for the text tower, after that.
+        copies: times each clip is altered and its features computed for that.
         learning_rate: highest one; it rises over the first twentieth and falls to zero as a cosine.
         order_weight: weight of the order within a task against the sigmoid loss.
         seed: of weights, batches and captions.
     """
 
     steps: int = 700
-    text_steps: int = 1_500
+    head_steps: int = 1_200
+    copies: int = 2
     learning_rate: float = 2e-3
     order_weight: float = 1.0
     seed: int = 0
@@ -179,23 +181,32 @@ def train_both(data: dict[str, NDArray[Any]], out: Path, settings: Settings, dev
             save(towers, config, out)
 
 
-def train_text(data: dict[str, NDArray[Any]], out: Path, settings: Settings, device: torch.device) -> None:
-    """Trains the text tower anew against the finished video tower: cheap, so it can see many more sentences."""
-    scorer = PocketScorer(device, "float32", out)
-    frames = data["frames"]
-    videos = np.concatenate([scorer.embed_video(frames[i : i + 64]) for i in range(0, len(frames), 64)])
+def train_heads(data: dict[str, NDArray[Any]], out: Path, settings: Settings, device: torch.device) -> None:
+    """Goes on with the last layer of the video tower and the text tower, over features computed once.
+
+    Without the convolutions a step costs little, so the two can see many more pairs and sentences than the whole.
+    """
     config, towers = read_weights(out)
-    text, scale = build(config)["text"].to(device), new_scale(device)
+    video, text = towers["video"].to(device), towers["text"].to(device)
+    assert isinstance(video, VideoTower)
     sampler = Sampler(data, settings.seed + 1, tasks=10, clips=16)
+    chunks = np.array_split(np.tile(np.arange(len(sampler.level)), settings.copies), 1 + len(sampler.level) // 16)
+    with torch.inference_mode():
+        features = torch.cat([video.features(sampler.frames(chunk, device)) for chunk in chunks])
+    features = features.clone().view(settings.copies, len(sampler.level), -1)
+    scale = new_scale(device)
 
     def step_loss() -> tuple[Tensor, Tensor]:
         batch = sampler.draw(device)
-        video = torch.from_numpy(videos[batch.rows]).to(device)
-        return total_loss(video, text(batch.sentences), batch, scale, settings.order_weight)
+        copy = torch.from_numpy(sampler.rng.integers(settings.copies, size=len(batch.rows)))
+        chosen = functional.dropout(features[copy, torch.from_numpy(batch.rows)], 0.1)
+        return total_loss(video.head(chosen), text(batch.sentences), batch, scale, settings.order_weight)
 
-    for _ in fit([*text.parameters(), scale], step_loss, settings.text_steps, settings.learning_rate):
+    heads = [*video.project.parameters(), *text.parameters()]
+    for parameter in heads:
+        parameter.requires_grad_(True)
+    for _ in fit([*heads, scale], step_loss, settings.head_steps, settings.learning_rate / 4):
         pass
-    towers["text"] = text
     write(towers, config, out)
 
 
@@ -218,8 +229,8 @@ def main(
     print(f"{len(clips['frames'])} clips", flush=True)
     if settings.steps:
         train_both(clips, out, settings, where)
-    if settings.text_steps:
-        train_text(clips, out, settings, where)
+    if settings.head_steps:
+        train_heads(clips, out, settings, where)
 
 
 if __name__ == "__main__":
