@@ -45,7 +45,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("wheel")
     ignored = shutil.ignore_patterns(".git", ".venv", "outputs", "build", "*.egg-info", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, work / "source", ignore=ignored)
-    built = _run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", work, work / "source", cwd=work)
+    built = _run(
+        sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", work, work / "source", cwd=work
+    )
     assert built.returncode == 0, built.stderr
     return next(work.glob("mvr_wrappers-*.whl"))
 
