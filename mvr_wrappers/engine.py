@@ -6,7 +6,8 @@ import functools
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mvr_wrappers.clips import Clip
+from mvr_wrappers.clock import Clock
 from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
 from mvr_wrappers.gallery import Gallery
 from mvr_wrappers.pool import ClipPool
@@ -77,9 +79,9 @@ class RewardEngine:
     ) -> None:
         from mvr_wrappers.learner import RewardLearner  # here, so that envs that only film never load torch
 
-        _check(prompt, scorer, method, weight)
+        _check(prompt, scorer, method, weight, seed)
         self.prompt, self.method, self.weight = prompt, method, float(weight)
-        self.seed, self.device = seed, device
+        self.seed, self.device = int(seed), device
         self.relevance = merge(RelevanceSettings(), relevance, "relevance")
         self.reward = merge(RewardSettings(), reward, "reward")
         self.schedule = merge(ScheduleSettings(), schedule, "schedule")
@@ -96,7 +98,7 @@ class RewardEngine:
             seeds=learner_seeds,
             device=device,
         )
-        self._clock = _Clock()
+        self._clock = Clock()
         self._runner = JobRunner(threaded=self.schedule.mode == "async")
         self._closed = False
         self._process = os.getpid()
@@ -253,16 +255,22 @@ class RewardEngine:
             mode: "sync" or "async", if otherwise than before.
 
         Raises:
-            EngineError: not a file that `save` wrote, or written by a newer version.
+            EngineError: not a file that `save` wrote, or written by a newer version, or with a scorer of one's own that
+                was not given.
         """
         header, arrays = read_arrays(path)
         if header.get("format") != FORMAT:
             raise EngineError(
                 f"{path} has format {header.get('format')}, this version reads {FORMAT}; update the package"
             )
+        if scorer is None and header["options"]["scorer"] not in scorer_names():
+            name = header["options"]["scorer"]
+            raise EngineError(
+                f"{path} was saved with a scorer {name!r} of your own; give RewardEngine.load(scorer=...)"
+            )
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
-        engine._clock = _Clock(**header["clock"])
+        engine._clock = Clock(**header["clock"])
         engine._pool.load(header["pool"], group(arrays, "pool"))
         engine._learner.load_state_dict(group(arrays, "learner"))
         return engine
@@ -292,26 +300,6 @@ class RewardEngine:
             raise EngineError(_NOT_FOR_CHILDREN)
 
 
-@dataclass(slots=True)
-class _Clock:
-    """Env steps counted, and the work they have made due that was not begun yet."""
-
-    env_steps: int = 0
-    score_due: bool = False
-    update_due: bool = False
-
-    def advance(self, env_steps: int, schedule: ScheduleSettings) -> None:
-        before, self.env_steps = self.env_steps, self.env_steps + env_steps
-        self.score_due |= before // schedule.score_every < self.env_steps // schedule.score_every
-        self.update_due |= before // schedule.update_every < self.env_steps // schedule.update_every
-
-    def take(self) -> tuple[bool, bool]:
-        """Returns whether to score and whether to update, and counts both as begun."""
-        due = self.score_due, self.update_due
-        self.score_due = self.update_due = False
-        return due
-
-
 class _LazyScorer:
     """A scorer, or the name of one that is loaded when it is first needed."""
 
@@ -328,12 +316,14 @@ class _LazyScorer:
         return self._scorer
 
 
-def _check(prompt: str, scorer: str | Scorer, method: str, weight: float) -> None:
+def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
     """Refuses arguments that cannot work, before anything heavy is loaded."""
     if not isinstance(prompt, str) or not prompt.strip():
         raise ConfigError(f"prompt is {prompt!r}; write one sentence that says what the behaviour looks like")
-    if not (math.isfinite(weight) and weight >= 0):
-        raise ConfigError(f"weight is {weight}; give a finite number of at least 0 (the paper uses 0.01, 0.1 and 0.5)")
+    if not (isinstance(weight, Real) and math.isfinite(weight) and weight >= 0):
+        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
+    if not (isinstance(seed, Integral) and seed >= 0):
+        raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
     if method not in get_args(Method):
         raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
     if isinstance(scorer, str):

@@ -200,6 +200,13 @@ class TestRepeating:
         ours, theirs = ({k: v for k, v in e.metrics().items() if k not in drop} for e in (straight, resumed))
         assert ours == theirs
 
+    def test_a_scorer_of_one_s_own_is_asked_for(self, tmp_path: Path, engine: RewardEngine) -> None:
+        engine.advance(np.int64(3))
+        engine.save(tmp_path / "engine.npz")
+        with pytest.raises(EngineError, match=r"'red'.*scorer="):
+            RewardEngine.load(tmp_path / "engine.npz")
+        assert RewardEngine.load(tmp_path / "engine.npz", scorer=RedScorer()).metrics()["env_steps"] == 3
+
     def test_a_fresh_engine_can_be_saved(self, tmp_path: Path, engine: RewardEngine) -> None:
         engine.save(tmp_path / "deep" / "engine.npz")
         resumed = RewardEngine.load(tmp_path / "deep" / "engine.npz", scorer=RedScorer(), mode="async")
@@ -357,10 +364,15 @@ class TestWrongUse:
         with pytest.raises(ConfigError, match="one sentence"):
             RewardEngine(prompt)
 
-    @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
-    def test_a_weight_that_cannot_work(self, weight: float) -> None:
+    @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much"])
+    def test_a_weight_that_cannot_work(self, weight: Any) -> None:
         with pytest.raises(ConfigError, match="weight"):
             make_engine(weight=weight)
+
+    @pytest.mark.parametrize("seed", [-1, 0.5, None])
+    def test_a_seed_that_cannot_work(self, seed: Any) -> None:
+        with pytest.raises(ConfigError, match="seed"):
+            make_engine(seed=seed)
 
     def test_unknown_names_and_the_nearest_ones(self) -> None:
         with pytest.raises(UnknownNameError, match=r"'mvv'.*mvr"):
