@@ -320,9 +320,9 @@ def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: An
     """Refuses arguments that cannot work, before anything heavy is loaded."""
     if not isinstance(prompt, str) or not prompt.strip():
         raise ConfigError(f"prompt is {prompt!r}; write one sentence that says what the behaviour looks like")
-    if not (isinstance(weight, Real) and math.isfinite(weight) and weight >= 0):
+    if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
         raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    if not (isinstance(seed, Integral) and seed >= 0):
+    if not (isinstance(seed, Integral) and int(seed) >= 0):
         raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
     if method not in get_args(Method):
         raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
