@@ -111,5 +111,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_exponents_and_separators_are_numbers_and_anchors_merge(write: Any) -> None:
-    path = write("a: [5e-4, -1E3, 1_000, 2.5e-3, e5]\nb: &b {x: 1, y: 2}\nc: {<<: *b, x: 3}\n")
-    assert read_yaml(path) == {"a": [5e-4, -1e3, 1000, 2.5e-3, "e5"], "b": {"x": 1, "y": 2}, "c": {"x": 3, "y": 2}}
+    path = write("a: [5e-4, -1E3, 1_000, 2.5e-3, e5, 12e3f]\nb: &b {x: 1, y: 2}\nc: {<<: *b, x: 3}\n")
+    assert read_yaml(path) == {
+        "a": [5e-4, -1e3, 1000, 2.5e-3, "e5", "12e3f"],
+        "b": {"x": 1, "y": 2},
+        "c": {"x": 3, "y": 2},
+    }
