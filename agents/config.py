@@ -90,6 +90,10 @@ class TrainConfig:
         values = {key: getattr(spec, key) for key in _OF_TASK}
         return cls(task=task, preset=preset, learner=spec.agent, **values, **overrides)
 
+    def task_options(self) -> dict[str, Any]:
+        """Returns what this configuration says about the task besides its name and preset, as keywords of the task."""
+        return {key: getattr(self, key) for key in _OF_TASK}
+
     def task_spec(self) -> TaskSpec:
         """Returns the task as this configuration changes it, checked.
 
@@ -97,4 +101,4 @@ class TrainConfig:
             UnknownNameError: no such task or preset.
             ConfigError: a value that cannot work.
         """
-        return get_task(self.task, self.preset, agent=self.learner, **{key: getattr(self, key) for key in _OF_TASK})
+        return get_task(self.task, self.preset, agent=self.learner, **self.task_options())

@@ -16,6 +16,9 @@ EXTRAS = {
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",
     "metaworld": "metaworld",
+    "jax": "jax",
+    "flax": "jax",
+    "optax": "jax",
 }
 """Import name -> the extra of this distribution that installs it."""
 

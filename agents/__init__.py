@@ -1,0 +1,31 @@
+"""Learners for `mvr_wrappers` tasks, and the `mvr` command. Every public name is imported at its first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import TrainConfig
+    from .evaluate import evaluate
+    from .train import train
+
+_HOMES = {
+    "TrainConfig": "config",
+    "evaluate": "evaluate",
+    "train": "train",
+}
+
+__all__ = ["TrainConfig", "evaluate", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name from its module at first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Lists the public names."""
+    return sorted(__all__)

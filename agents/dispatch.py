@@ -1,0 +1,77 @@
+"""From the words of a command line to the subcommand they call, with its typed arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_type_hints
+
+import tyro
+
+from mvr_wrappers.registry import task_names
+
+from . import arguments as args
+from . import commands
+from .config import TrainConfig
+
+COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
+    "train": (TrainConfig, commands.train),
+    "eval": (args.EvalArgs, commands.evaluate),
+    "film": (args.FilmArgs, commands.film),
+    "score": (args.ScoreArgs, commands.score),
+    "tasks": (args.TasksArgs, commands.tasks),
+    "doctor": (args.DoctorArgs, commands.doctor),
+}
+"""Name -> type of the arguments, and what to do with them."""
+
+_DESCRIPTION = "Train agents on what their behaviour looks like, and look at what they do."
+_HELP = frozenset({"-h", "--help"})
+_ABSENT = "?"  # no task is called so
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs the subcommand that `words` name and returns its exit code; ends the process where they are no command.
+
+    Raises:
+        MVRError: whatever the subcommand met.
+    """
+    if not words or words[0] not in COMMANDS:
+        kinds: list[Any] = [Annotated[kind, tyro.conf.subcommand(name)] for name, (kind, _) in COMMANDS.items()]
+        everything: Any = functools.reduce(operator.or_, kinds)
+        tyro.cli(everything, prog="mvr", description=_DESCRIPTION, args=list(words) or ["--help"])
+    name, rest = words[0], list(words[1:])
+    kind, command = COMMANDS[name]
+    default = train_defaults(rest) if kind is TrainConfig else tyro.MISSING_NONPROP
+    if _HELP.intersection(rest):
+        rest = ["--help"]  # alone, for it would leave out the positional arguments given before it
+    return command(tyro.cli(kind, prog=f"mvr {name}", args=rest, default=default))
+
+
+def train_defaults(words: Sequence[str]) -> TrainConfig:
+    """Returns the configuration that the rest of `words` changes: that of the task and the preset they name.
+
+    Raises:
+        UnknownNameError: no such task or preset.
+    """
+    sample = TrainConfig.for_task(task_names()[0])
+    # All options are known here, so that no value is taken for the task; none is checked, for the defaults it must
+    # agree with are not known yet.
+    loose = _unchecked(dataclasses.replace(sample, task=_ABSENT))
+    asked = [word for word in words if word not in _HELP]  # answered once the defaults are known
+    found = tyro.cli(type(loose), prog="mvr train", default=loose, args=asked)
+    if found.task == _ABSENT:
+        return dataclasses.replace(sample, task=tyro.MISSING)
+    return TrainConfig.for_task(found.task, found.preset)
+
+
+def _unchecked(settings: Any) -> Any:
+    """Returns the same values in dataclasses of the same fields that check nothing."""
+    hints = get_type_hints(type(settings), include_extras=True)
+    values: dict[str, Any] = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(value):
+            values[name] = _unchecked(value)
+            hints[name] = type(values[name])
+    return dataclasses.make_dataclass(type(settings).__name__, [(name, hints[name]) for name in values])(**values)

@@ -1,0 +1,149 @@
+"""mvr doctor: looks at what a run needs on this machine, and says for each problem what mends it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mvr_wrappers.errors import FilmingError, MVRError
+from mvr_wrappers.registry import get_task, load_registry
+
+from .extras import EXTRAS, is_installed
+from .provenance import package_versions
+
+if TYPE_CHECKING:
+    from mvr_wrappers.filming import Renderer
+
+FRAME_SIZE = 224  # pixels
+SECONDS = 1.0  # of rendering, to measure its speed
+SCENES = {True: "hammer-v3", False: "Humanoid-v5"}  # what is rendered, with metaworld installed and without
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found.
+
+    Attributes:
+        name: what was looked at.
+        status: "ok"; "note": something optional is missing; "problem": nothing works before it is mended.
+        found: what there is.
+        remedy: what to do, empty if nothing.
+    """
+
+    name: str
+    status: Literal["ok", "note", "problem"]
+    found: str
+    remedy: str = ""
+
+
+def diagnose() -> Iterator[Check]:
+    """Yields the results of all checks, one by one, as some take seconds."""
+    yield from _versions()
+    yield from _extras()
+    yield _registry()
+    yield from _devices()
+    yield from _gl()
+    yield from _weights()
+
+
+def _versions() -> Iterator[Check]:
+    versions = package_versions()
+    yield Check("versions", "ok", ", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def _extras() -> Iterator[Check]:
+    for extra in dict.fromkeys(EXTRAS.values()):
+        packages = [package for package, owner in EXTRAS.items() if owner == extra]
+        missing = [package for package in packages if not is_installed(package)]
+        if missing:
+            remedy = f"pip install 'mvr-wrappers[{extra}]'"
+            yield Check(f"extra {extra}", "note", f"missing: {', '.join(missing)}", remedy)
+        else:
+            yield Check(f"extra {extra}", "ok", ", ".join(packages))
+
+
+def _registry() -> Check:
+    try:
+        tasks = load_registry()
+    except MVRError as error:
+        return Check("registry", "problem", str(error), "mend the file named, or install the package again")
+    return Check("registry", "ok", f"{len(tasks)} tasks")
+
+
+def _devices() -> Iterator[Check]:
+    import torch
+
+    yield Check("CPU", "ok", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Check("GPU", "ok", ", ".join(f"cuda:{i} {name}" for i, name in enumerate(names)))
+    else:
+        remedy = "none is needed for the pocket scorer; for ViCLIP use a GPU and a torch built for it"
+        yield Check("GPU", "note", f"none that torch {torch.__version__} can use", remedy)
+
+
+def _gl() -> Iterator[Check]:
+    """Starts OpenGL and measures it on a real scene."""
+    try:
+        from mvr_wrappers.filming import Renderer
+
+        yield from _measure(Renderer)
+    except FilmingError as error:
+        cause, _, remedy = str(error).partition(". ")
+        yield Check("OpenGL", "problem", cause, remedy)
+
+
+def _measure(renderer_class: type[Renderer]) -> Iterator[Check]:
+    from mvr_wrappers.families import make_base_env
+    from mvr_wrappers.filming import CameraRig, find_mujoco
+
+    spec = get_task(SCENES[is_installed("metaworld")])
+    env = make_base_env(spec)
+    env.reset(seed=0)
+    model, data = find_mujoco(env)
+    camera = CameraRig.from_config(spec.rig or {}).views[0]
+    rates = {}
+    for quality in ("fast", "full"):
+        with renderer_class(model, FRAME_SIZE, quality) as renderer:
+            renderer.render(data, camera)
+            driver = _driver()
+            rates[quality] = _rate(lambda: renderer.render(data, camera))
+    env.close()
+    yield Check("OpenGL", "ok", f"MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}, {driver}")
+    speeds = ", ".join(f"{quality} {rate:.0f} frames/s" for quality, rate in rates.items())
+    yield Check("rendering", "ok", f"{spec.name}, {FRAME_SIZE} px: {speeds}")
+
+
+def _driver() -> str:
+    """Returns what the current OpenGL context calls itself."""
+    from OpenGL import GL
+
+    return str(GL.glGetString(GL.GL_RENDERER), "utf-8")
+
+
+def _rate(job: Callable[[], object]) -> float:
+    """Returns how often a second `job` can be done."""
+    start, count = time.perf_counter(), 0
+    while (passed := time.perf_counter() - start) < SECONDS:
+        job()
+        count += 1
+    return count / passed
+
+
+def _weights() -> Iterator[Check]:
+    from mvr_wrappers.scorers import pocket, weights
+
+    if pocket.WEIGHTS.is_file():
+        yield Check("weights pocket", "ok", str(pocket.WEIGHTS))
+    else:
+        yield Check("weights pocket", "problem", f"missing: {pocket.WEIGHTS}", "install the package again")
+    for name, hub in weights.HUB.items():
+        missing = [file for file in (weights.WEIGHTS, weights.VOCABULARY) if not (hub.folder / file).is_file()]
+        if missing:
+            remedy = f"downloaded at first use; or put the files of {hub.repo}, revision {hub.revision}, there by hand"
+            yield Check(f"weights {name}", "note", f"{', '.join(missing)} missing in {hub.folder}", remedy)
+        else:
+            yield Check(f"weights {name}", "ok", str(hub.folder))

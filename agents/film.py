@@ -1,0 +1,72 @@
+"""Episodes on film: a video of all views side by side, and a strip of frames of each view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mvr_wrappers.clips import frame_indices
+from mvr_wrappers.filming import film_episode
+from mvr_wrappers.registry import TaskSpec
+from mvr_wrappers.stack import make_task_env
+
+from .evaluate import Policy
+from .extras import require
+from .figures import Strip, draw_filmstrip
+from .pictures import FRAMES, rig_of, view_label
+from .policies import make_policy
+from .video import tile, write_video
+
+DEFAULT_FPS = 30
+
+
+def film_task(
+    spec: TaskSpec,
+    policy: str | Policy,
+    video: Path,
+    *,
+    size: int = 224,
+    every: int = 4,
+    quality: Literal["fast", "full"] = "fast",
+    seed: int = 0,
+) -> tuple[Path, Path]:
+    """Films one episode from all views of the task's rig.
+
+    Args:
+        spec: the task.
+        policy: what acts, or a name for `make_policy`.
+        video: the MP4 file; the filmstrip goes beside it, as PNG.
+        size: pixels of a view.
+        every: env steps between two frames, greater than 0. The video plays at the env's own pace.
+        quality: as of `Renderer`.
+        seed: of the episode and of a random policy.
+
+    Returns:
+        The video and the filmstrip.
+
+    Raises:
+        ConfigError: no such policy, or a size that cannot work.
+        MissingExtraError: PyAV, matplotlib or the env's package is not installed.
+        FilmingError: OpenGL cannot start.
+    """
+    require("filming a task", "av", "matplotlib")
+    env = make_task_env(spec)
+    name = policy if isinstance(policy, str) else "policy"
+    acting = make_policy(policy, spec, env.action_space, seed) if isinstance(policy, str) else policy
+    episode = film_episode(env, acting, spec.rig, size=size, quality=quality, every=every, seed=seed)
+    labels = [view_label(camera) for camera in rig_of(spec, env).views]
+    fps = env.metadata.get("render_fps", DEFAULT_FPS) / every
+    env.close()
+    video.parent.mkdir(parents=True, exist_ok=True)
+    write_video(video, tile(episode.frames), fps)
+    count = episode.frames.shape[1]
+    shown = frame_indices(count, min(FRAMES, count))
+    strips = [Strip(frames[shown], label) for frames, label in zip(episode.frames, labels, strict=True)]
+    solved = np.flatnonzero([info.get("is_success", False) for info in episode.infos])
+    outcome = f"task return {episode.rewards.sum():,.1f}" + (f", solved at step {solved[0] + 1}" if len(solved) else "")
+    title = f"{spec.name}: {name} policy, {len(episode.rewards)} steps, {outcome}"
+    strip = video.with_suffix(".png")
+    draw_filmstrip(strips, strip, title)
+    return video, strip

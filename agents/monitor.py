@@ -1,0 +1,153 @@
+"""Monitor: watches training from inside Stable-Baselines3 and keeps metrics.csv."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+
+from mvr_wrappers.engine import RewardEngine
+
+from .evaluate import Evaluation
+from .interrupt import StopRequest
+from .metrics import NAN, MetricsRow, MetricsWriter
+
+
+class Window:
+    """Means over the training steps and the episodes that ended since the last row.
+
+    Args:
+        n_envs: N, sub-envs.
+    """
+
+    def __init__(self, n_envs: int) -> None:
+        self._task_return, self._shaped_return = np.zeros((2, n_envs))  # of the episodes under way
+        self._success = np.full(n_envs, NAN)  # NaN while the env has not said
+        self.clear()
+
+    def clear(self) -> None:
+        """Begins a new window; episodes under way go on."""
+        self._steps: dict[str, list[float]] = {"vlm_reward": [], "shaping": []}
+        self._episodes: dict[str, list[float]] = {"task_return": [], "shaped_return": [], "success": []}
+
+    def add(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
+        """Takes in one vector step: N infos and dones."""
+        for i, info in enumerate(infos):
+            self._task_return[i] += info["task_reward"]
+            self._shaped_return[i] += info["task_reward"] + info.get("shaping", NAN)
+            if "is_success" in info:
+                self._success[i] = np.fmax(self._success[i], info["is_success"])
+            for key, values in self._steps.items():
+                values.append(info.get(key, NAN))
+        for i in np.flatnonzero(dones).tolist():
+            for key, values in self._episodes.items():
+                values.append(getattr(self, f"_{key}")[i])
+        self._task_return[dones] = self._shaped_return[dones] = 0.0
+        self._success[dones] = NAN
+
+    def means(self) -> dict[str, float]:
+        """Returns the columns of `MetricsRow` that a window fills; NaN where nothing was seen."""
+        return {key: float(np.mean(v)) if v else NAN for key, v in (self._steps | self._episodes).items()}
+
+
+class Monitor(BaseCallback):
+    """Writes a row of metrics every `log_every` steps, evaluates every `eval_every`, and stops training when asked.
+
+    Args:
+        writer: of metrics.csv.
+        evaluate: plays evaluation episodes with the agent as it is.
+        eval_every: env steps between two evaluations; one more is made before the first step.
+        log_every: env steps between two rows.
+        stop: training ends when it becomes true.
+        engine: of the shaped reward; None if there is none.
+        film_seconds: returns the wall time of rendering so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        writer: MetricsWriter,
+        evaluate: Callable[[], Evaluation],
+        eval_every: int,
+        log_every: int,
+        stop: StopRequest,
+        engine: RewardEngine | None,
+        film_seconds: Callable[[], float],
+    ) -> None:
+        super().__init__()
+        self._writer, self._evaluate, self._stop = writer, evaluate, stop
+        self._eval_every, self._log_every = eval_every, log_every
+        self._engine, self._film_seconds = engine, film_seconds
+        self._learner_seconds = self._eval_seconds = 0.0
+        self._rollout_ended: float | None = None
+
+    def finish(self) -> None:
+        """Evaluates and writes the last row."""
+        self._write_row(evaluate=True)
+
+    def _on_training_start(self) -> None:
+        self._start = time.perf_counter()
+        self._window = Window(self.training_env.num_envs)
+        self._write_row(evaluate=True)
+
+    def _on_rollout_start(self) -> None:
+        if self._rollout_ended is not None:  # between two rollouts SB3 trains
+            self._learner_seconds += time.perf_counter() - self._rollout_ended
+
+    def _on_rollout_end(self) -> None:
+        self._rollout_ended = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        self._window.add(self.locals["infos"], self.locals["dones"])
+        if self._stop or self.num_timesteps >= self.locals["total_timesteps"]:
+            return not self._stop  # the last row is written by `finish`
+        before = self.num_timesteps - self.training_env.num_envs
+        if _crossed(before, self.num_timesteps, self._eval_every):
+            self._write_row(evaluate=True)
+        elif _crossed(before, self.num_timesteps, self._log_every):
+            self._write_row(evaluate=False)
+        return True
+
+    def _write_row(self, *, evaluate: bool) -> None:
+        values: dict[str, Any] = self._window.means()
+        self._window.clear()
+        if evaluate:
+            start = time.perf_counter()
+            result = self._evaluate()
+            self._eval_seconds += time.perf_counter() - start
+            values |= {"eval_return": result.mean_return, "eval_success": result.success_rate}
+        values |= self._losses() | self._engine_values()
+        self._writer.write(
+            MetricsRow(
+                step=self.num_timesteps,
+                seconds=time.perf_counter() - self._start,
+                learner_seconds=self._learner_seconds,
+                eval_seconds=self._eval_seconds,
+                film_seconds=self._film_seconds(),
+                **values,
+            )
+        )
+        for name in ("eval_return", "eval_success", "vlm_reward", "shaping"):
+            if not np.isnan(values.get(name, NAN)):
+                self.logger.record(f"run/{name}", values[name])
+
+    def _losses(self) -> dict[str, float]:
+        """Reads what SB3 recorded at the last update and has not written out yet."""
+        recorded = self.logger.name_to_value
+        names = {"actor_loss": "actor_loss", "critic_loss": "critic_loss", "entropy_coefficient": "ent_coef"}
+        return {column: float(recorded.get(f"train/{name}", NAN)) for column, name in names.items()}
+
+    def _engine_values(self) -> dict[str, float]:
+        if self._engine is None:
+            return {}
+        metrics = self._engine.metrics()
+        names = ("clips_scored", "mean_score", "updates", "held_out_loss", "pair_accuracy")
+        return {name: metrics[name] for name in (*names, "score_seconds", "update_seconds")}
+
+
+def _crossed(before: int, now: int, every: int) -> bool:
+    return before // every != now // every

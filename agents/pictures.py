@@ -1,0 +1,104 @@
+"""What the pictures of a run show: collects episodes and clips, and hands them to `figures`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from mvr_wrappers.clips import frame_indices
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode, film_episode, find_mujoco
+from mvr_wrappers.gallery import Gallery, Picture
+from mvr_wrappers.registry import TaskSpec
+
+from .evaluate import Policy
+from .figures import GREEN, RED, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from .metrics import read_metrics
+from .run_dir import RunDirectory
+
+FRAMES = 8  # along an episode
+FRAME_SIZE = 160  # pixels
+
+
+def draw_curves(run: RunDirectory) -> None:
+    """Writes curve.png from metrics.csv."""
+    config = run.read_config()
+    title = f'{config.task}: {config.agent}, seed {config.seed}, preset {config.preset}\n"{config.prompt}"'
+    draw_curve(read_metrics(run.metrics), run.curve, title)
+
+
+def draw_clips(run: RunDirectory, spec: TaskSpec, gallery: Gallery, rig: CameraRig) -> None:
+    """Writes filmstrip.png: of each view, the best and the worst clip scored in the run; nothing if none was."""
+    strips = _strips(gallery.best, rig, "best", GREEN) + _strips(gallery.worst, rig, "worst", RED)
+    if strips:
+        title = f'{spec.name}: the clips of each view with the highest and the lowest score for\n"{spec.prompt}"'
+        draw_filmstrip(strips, run.filmstrip, title)
+
+
+def draw_episode(
+    run: RunDirectory,
+    spec: TaskSpec,
+    engine: RewardEngine,
+    env: gym.Env[Any, Any],
+    policy: Policy,
+    rig: CameraRig,
+    seed: int,
+) -> None:
+    """Writes relevance.png: f(s) and the shaping along one evaluation episode; nothing before the first update."""
+    if engine.version == 0:
+        return
+    view = CameraRig((rig.views[_telling_view(engine.gallery)],))
+    longest = env.spec.max_episode_steps if env.spec else None
+    every = max(1, (longest or 1_000) // (8 * FRAMES))
+    episode = film_episode(env, policy, view, size=FRAME_SIZE, quality="full", every=every, seed=seed)
+    trace = trace_episode(episode, engine)
+    total = f"task return {episode.rewards.sum():,.1f}"
+    title = f'{spec.name}: an evaluation episode after relevance update {engine.version}, {total}\n"{spec.prompt}"'
+    draw_relevance(trace, run.relevance, title)
+
+
+def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:
+    """Returns an episode as the latest reward of `engine` sees it; frames are of the first view."""
+    states, n_steps = episode.states, len(episode.rewards)
+    solved = [step for step, info in enumerate(episode.infos) if info.get("is_success", False)]
+    wanted = frame_indices(n_steps, min(FRAMES, n_steps))
+    shown = np.abs(episode.times[:, None] - wanted).argmin(axis=0)
+    return Trace(
+        relevance=engine.snapshot.relevance(states[:-1]),
+        shaping=engine.shape(states[:-1], states[1:]),
+        frames=episode.frames[0, shown],
+        reference=engine.metrics()["reference_relevance"],
+        success_step=solved[0] if solved else None,
+    )
+
+
+def rig_of(spec: TaskSpec, env: gym.Env[Any, Any]) -> CameraRig:
+    """Returns the rig a task is filmed with: its own, else the one its model suggests."""
+    return CameraRig.default(find_mujoco(env)[0]) if spec.rig is None else CameraRig.from_config(spec.rig)
+
+
+def view_label(camera: Camera) -> str:
+    """Returns how a view is called in pictures and tables."""
+    return camera.name if camera.name is not None else f"azimuth {camera.azimuth:g}°"
+
+
+def _telling_view(gallery: Gallery) -> int:
+    """Returns the index of the view from which the highest score was given."""
+    scores = {
+        int(view): score for picture in gallery.best for view, score in zip(picture.views, picture.scores, strict=True)
+    }
+    return max(scores, key=scores.__getitem__)
+
+
+def _strips(pictures: tuple[Picture, ...], rig: CameraRig, what: str, color: str) -> list[Strip]:
+    """Returns one strip a view: of the first picture in which each view, or each set of views, is seen."""
+    seen: dict[tuple[int, ...], Picture] = {}
+    for picture in pictures:
+        seen.setdefault(tuple(picture.views.tolist()), picture)
+    return [
+        Strip(frames, f"{what}, score {score:.3f}\n{view_label(rig.views[view])}", color)
+        for picture in seen.values()
+        for frames, view, score in zip(picture.frames, picture.views, picture.scores, strict=True)
+    ]

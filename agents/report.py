@@ -1,0 +1,111 @@
+"""The table at the end of a run, read from the files the run wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .metrics import read_metrics
+from .run_dir import RunDirectory
+
+Metrics = dict[str, NDArray[np.float64]]
+
+EARLY_LATE = 0.2  # share of the steps after the first update that counts as early, and as late
+
+
+def report(run: RunDirectory) -> RenderableType:
+    """Returns tables of what a run did, how its time was spent, and which files to look at."""
+    metrics, config = read_metrics(run.metrics), run.read_config()
+    steps = int(metrics["step"][-1])
+    planned = config.learner["steps"]
+    length = f"{steps:,} steps" if steps >= planned else f"stopped at {steps:,} of {planned:,} steps"
+    title = Text(f"{config.task}, {config.agent}, seed {config.seed}: {length}", style="bold")
+    outcome = Table("", "before", "after")
+    outcome.add_row("task return (evaluation)", *_ends(metrics["eval_return"], "{:.1f}"))
+    outcome.add_row("success rate (evaluation)", *_ends(metrics["eval_success"], "{:.0%}"))
+    outcome.add_row("mean VLM reward, early and late", *_early_and_late(metrics))
+    work = Columns([_work(metrics), _time(metrics, config.schedule.mode)])
+    return Group(title, outcome, work, Text(f"in {run.path}:", overflow="fold"), _files(run))
+
+
+def _work(metrics: Metrics) -> Table:
+    table = Table("work done", "")
+    table.add_row("clips scored", f"{metrics['clips_scored'][-1]:,.0f}")
+    table.add_row("relevance updates", f"{metrics['updates'][-1]:,.0f}")
+    table.add_row("held-out pair accuracy", _number(metrics["pair_accuracy"][-1], "{:.0%}"))
+    return table
+
+
+def _time(metrics: Metrics, mode: str) -> Table:
+    """Splits the wall time; what no clock covers is the envs' and SB3's own."""
+    last = {name: float(metrics[name][-1]) for name in metrics if name.endswith("seconds")}
+    total = last.pop("seconds")
+    names = {
+        "learner_seconds": "learner's updates",
+        "film_seconds": "filming",
+        "score_seconds": "scoring",
+        "update_seconds": "relevance updates",
+        "eval_seconds": "evaluation",
+    }
+    beside = {"score_seconds", "update_seconds"} if mode == "async" else set()
+    table = Table("wall time", "seconds", "share")
+    rest = total - sum(value for name, value in last.items() if name not in beside)
+    table.add_row("envs and the rest", f"{rest:.1f}", _share(rest, total))
+    for name, label in names.items():
+        table.add_row(label, f"{last[name]:.1f}", "in parallel" if name in beside else _share(last[name], total))
+    table.add_section()
+    table.add_row("training and evaluation", f"{total:.1f}", _share(total, total))
+    return table
+
+
+def _files(run: RunDirectory) -> Table:
+    table = Table("file", "contents")
+    contents = {
+        run.curve: "task return, success and mean VLM reward over steps",
+        run.filmstrip: "the best and the worst clip of each view, by score",
+        run.relevance: "state relevance and shaping along an evaluation episode",
+        run.metrics: "all numbers of the run",
+        run.tensorboard: "the same and more, for tensorboard --logdir",
+        run.config: "all values, versions, seed, git revision",
+        run.model: "the agent",
+        run.engine: "the reward engine",
+    }
+    for path, content in contents.items():
+        if path.exists():
+            table.add_row(path.name, content)
+    return table
+
+
+def _ends(column: NDArray[np.float64], form: str) -> tuple[str, str]:
+    known = column[np.isfinite(column)]
+    return (_number(known[0], form), _number(known[-1], form)) if len(known) else ("-", "-")
+
+
+def early_and_late(metrics: Metrics, share: float = EARLY_LATE) -> tuple[float, float]:
+    """Returns the mean VLM reward over the first and the last `share` of the rows after the first relevance update.
+
+    Before it the reward is zero by definition. NaN where there is no such row.
+    """
+    rows = (metrics["updates"] >= 1) & np.isfinite(metrics["vlm_reward"])
+    values = metrics["vlm_reward"][rows]
+    if not len(values):
+        return float("nan"), float("nan")
+    count = max(1, round(share * len(values)))
+    return float(values[:count].mean()), float(values[-count:].mean())
+
+
+def _early_and_late(metrics: Metrics) -> tuple[str, str]:
+    early, late = early_and_late(metrics)
+    return _number(early, "{:.3f}"), _number(late, "{:.3f}")
+
+
+def _share(part: float, total: float) -> str:
+    return f"{part / total:.0%}" if total else "-"
+
+
+def _number(value: float, form: str) -> str:
+    return form.format(value) if np.isfinite(value) else "-"

@@ -1,0 +1,75 @@
+"""A run that is over: its configuration, its agent, and what can be asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.registry import TaskSpec
+from mvr_wrappers.stack import make_task_env
+
+from .config import TrainConfig
+from .evaluate import Evaluation, Policy, evaluate
+from .learners import learner
+from .policies import agent_policy
+from .run_dir import RunDirectory
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+EVALUATION_SEED = 10_000
+"""Added to a run's seed: evaluation episodes start where no training episode was seeded to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """What `mvr train` left in a directory, loaded.
+
+    Attributes:
+        directory: where it lies.
+        config: as it was trained.
+        spec: its task.
+        agent: as it was at the end.
+    """
+
+    directory: RunDirectory
+    config: TrainConfig
+    spec: TaskSpec
+    agent: OffPolicyAlgorithm
+
+    @classmethod
+    def open(cls, path: str | Path, device: str = "auto") -> Self:
+        """Loads a run.
+
+        Args:
+            path: a run directory.
+            device: where the agent computes.
+
+        Raises:
+            ConfigError: no run directory, a malformed config.yaml, or no agent in it.
+        """
+        directory = RunDirectory.open(path)
+        config = directory.read_config()
+        if not directory.model.is_file():
+            raise ConfigError(f"{directory.path} has no {directory.model.name}: the run ended before; train again")
+        return cls(directory, config, config.task_spec(), learner(config.agent).load(directory.model, device))
+
+    @property
+    def policy(self) -> Policy:
+        """The deterministic policy of the agent."""
+        return agent_policy(self.agent)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the first initial state that training evaluated on."""
+        return self.config.seed + EVALUATION_SEED
+
+    def evaluate(self, episodes: int, seed: int | None = None) -> Evaluation:
+        """Plays whole episodes on the task's own reward; episode i starts from seed + i."""
+        env = make_task_env(self.spec)
+        try:
+            return evaluate(env, self.policy, episodes, self.seed if seed is None else seed)
+        finally:
+            env.close()
