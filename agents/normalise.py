@@ -1,0 +1,91 @@
+"""Normalisation of observations and rewards on the device: our own running statistics, or those of a VecNormalize."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from stable_baselines3.common.vec_env import VecNormalize
+
+Array = jax.Array
+
+CLIP = 10.0  # of normalised observations, as VecNormalize's
+_EPSILON = 1e-8
+
+
+class Statistics(NamedTuple):
+    """Running moments of observations.
+
+    Attributes:
+        count: float32 scalar, observations seen.
+        mean: float32 (D,).
+        variance: float32 (D,).
+    """
+
+    count: Array
+    mean: Array
+    variance: Array
+
+    @classmethod
+    def empty(cls, dim: int) -> Statistics:
+        """Returns the statistics before the first observation, which normalise nothing."""
+        return cls(jnp.zeros(()), jnp.zeros(dim), jnp.ones(dim))
+
+    def add(self, observations: Array) -> Statistics:
+        """Returns the statistics with (N, D) more observations (Chan et al. 1983)."""
+        count = self.count + len(observations)
+        delta = observations.mean(axis=0) - self.mean
+        mean = self.mean + delta * (len(observations) / count)
+        squares = self.variance * self.count + observations.var(axis=0) * len(observations)
+        squares += jnp.square(delta) * (self.count * len(observations) / count)
+        return Statistics(count, mean, squares / count)
+
+
+class Normaliser(NamedTuple):
+    """Maps stored observations and rewards to what the networks see. None leaves that part as it is.
+
+    Attributes:
+        mean, deviation: (D,), of observations.
+        clip: bound of normalised observations.
+        reward_deviation, reward_clip: of rewards.
+    """
+
+    mean: Array | None = None
+    deviation: Array | None = None
+    clip: Array | float | None = None
+    reward_deviation: Array | float | None = None
+    reward_clip: Array | float | None = None
+
+    @classmethod
+    def from_statistics(cls, statistics: Statistics | None) -> Normaliser:
+        """Returns the normaliser of observations that running statistics define; None: of nothing."""
+        if statistics is None:
+            return cls()
+        return cls(statistics.mean, jnp.sqrt(statistics.variance + _EPSILON), CLIP)
+
+    @classmethod
+    def from_vec_normalize(cls, env: VecNormalize) -> Normaliser:
+        """Returns what `env` does to observations and rewards with its present statistics."""
+        mean = deviation = clip = reward_deviation = reward_clip = None
+        if env.norm_obs:
+            mean = np.asarray(env.obs_rms.mean, np.float32).ravel()
+            deviation = np.sqrt(env.obs_rms.var + env.epsilon).astype(np.float32).ravel()
+            clip = np.float32(env.clip_obs)
+        if env.norm_reward:
+            reward_deviation = np.sqrt(env.ret_rms.var + env.epsilon).astype(np.float32)
+            reward_clip = np.float32(env.clip_reward)
+        return cls(mean, deviation, clip, reward_deviation, reward_clip)
+
+    def observations(self, observations: Array) -> Array:
+        """Normalises observations (..., D)."""
+        if self.mean is None:
+            return observations
+        return jnp.clip((observations - self.mean) / self.deviation, -self.clip, self.clip)
+
+    def rewards(self, rewards: Array) -> Array:
+        """Normalises the rewards of single steps."""
+        if self.reward_deviation is None:
+            return rewards
+        return jnp.clip(rewards / self.reward_deviation, -self.reward_clip, self.reward_clip)

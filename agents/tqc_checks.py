@@ -1,0 +1,108 @@
+"""What TQC refuses: spaces it has no networks for, arguments that cannot work, strange buffers, reports of NaN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+
+from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
+
+from .compiled import Report
+from .replay import DeviceReplayBuffer
+from .update import Batch
+
+if TYPE_CHECKING:
+    from .tqc import TQC
+
+
+def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    """Refuses spaces the JAX learner has no networks for.
+
+    Raises:
+        EnvError: saying what it found, and what to do.
+    """
+    if not isinstance(observation_space, spaces.Box):
+        raise EnvError(
+            f"observations must be a Box, not {type(observation_space).__name__}; flatten them with "
+            "gymnasium.wrappers.FlattenObservation"
+        )
+    if is_image_space(observation_space):
+        raise EnvError(f"observations are images {observation_space.shape}; the JAX learner has no convolutions")
+    if not isinstance(action_space, spaces.Box):
+        raise EnvError(f"actions must be a Box, not {type(action_space).__name__}: TQC needs continuous actions")
+    if not np.isfinite([action_space.low, action_space.high]).all():
+        raise EnvError("the action space must be bounded; use gymnasium.wrappers.RescaleAction or a bounded Box")
+
+
+def check_arguments(agent: TQC) -> None:
+    """Refuses arguments of TQC that cannot work.
+
+    Raises:
+        ConfigError: saying which, and why.
+    """
+    if agent.optimize_memory_usage:
+        raise ConfigError("optimize_memory_usage=True is not supported: final observations would be lost")
+    if agent.buffer_size < agent.batch_size:
+        raise ConfigError(f"buffer_size={agent.buffer_size} is smaller than batch_size={agent.batch_size}")
+    kind = agent.replay_buffer_class
+    if kind is not None and not issubclass(kind, DeviceReplayBuffer):
+        raise ConfigError(
+            f"replay_buffer_class={kind.__name__} keeps its transitions on the host; leave it out, or give a subclass "
+            "of mvr_agents.replay.DeviceReplayBuffer"
+        )
+    vec_normalize = agent.get_vec_normalize_env()
+    if vec_normalize is not None and vec_normalize.norm_obs and agent.policy_kwargs.get("normalize_observations"):
+        raise ConfigError("observations are normalised twice: by VecNormalize and by normalize_observations=True")
+
+
+def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> None:
+    """Refuses a loaded replay buffer that does not fit the agent, whose own is `old`.
+
+    Raises:
+        ConfigError: it is of another kind of agent, or of other envs.
+    """
+    if not isinstance(new, DeviceReplayBuffer):
+        raise ConfigError(f"{path} holds a {type(new).__name__} of another agent, not a DeviceReplayBuffer")
+    if old is not None and [part.shape[1:] for part in new.shapes] != [part.shape[1:] for part in old.shapes]:
+        raise ConfigError(
+            f"{path} holds transitions of {new.n_envs} envs, {new.observation_space} and {new.action_space}; this agent "
+            f"has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
+        )
+
+
+def read_report(report: Report, asked: int, n_updates: int, env_steps: int, learned_ent_coef: bool) -> dict[str, float]:
+    """Returns the mean losses of a training, by the names SB3 logs them under.
+
+    Args:
+        report: of `compiled.train`, as NumPy arrays.
+        asked: gradient steps it was asked for.
+        n_updates: gradient steps of the agent, these included.
+        env_steps: environment steps of the agent, for the message.
+        learned_ent_coef: whether the entropy coefficient has a loss.
+
+    Raises:
+        NonFiniteError: a batch was not finite, from which nothing was learned, or the losses were not.
+    """
+    if report.updates < asked:
+        parts = [name for name, finite in zip(Batch._fields, report.finite, strict=True) if not finite]
+        raise NonFiniteError(
+            f"NaN or infinity in the {' and '.join(parts)} of the batch for update {n_updates + 1}, drawn at env step "
+            f"{env_steps}; the networks are as they were before it"
+        )
+    if not np.isfinite(report.losses.critic + report.losses.actor):
+        raise NonFiniteError(
+            f"the losses became NaN or infinite in updates {n_updates - asked + 1} to {n_updates}, at env step "
+            f"{env_steps}: the networks have diverged. A smaller learning rate may mend it"
+        )
+    sums = {
+        "ent_coef": report.losses.ent_coef_value,
+        "actor_loss": report.losses.actor,
+        "critic_loss": report.losses.critic,
+    }
+    if learned_ent_coef:
+        sums["ent_coef_loss"] = report.losses.ent_coef
+    return {name: float(total / report.updates) for name, total in sums.items()}
