@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import TrainConfig
     from .evaluate import evaluate
+    from .tqc import TQC
     from .train import train
 
 _HOMES = {
+    "TQC": "tqc",
     "TrainConfig": "config",
     "evaluate": "evaluate",
     "train": "train",
 }
 
-__all__ = ["TrainConfig", "evaluate", "train"]
+__all__ = ["TQC", "TrainConfig", "evaluate", "train"]
 
 
 def __getattr__(name: str) -> object:

@@ -5,6 +5,7 @@ Every layer starts as PyTorch's `nn.Linear` does, so that a run differs from one
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -205,7 +206,12 @@ def stacked_critics(n_critics: int, **attributes: Any) -> nn.Module:
         n_critics: C.
         attributes: of `Critic`.
     """
-    stacked = nn.vmap(
+    return _stacked(n_critics)(**attributes)
+
+
+@functools.cache  # a class of its own each time would be unequal to the last, and compiled anew
+def _stacked(n_critics: int) -> type[nn.Module]:
+    return nn.vmap(
         Critic,
         variable_axes={"params": 0},
         split_rngs={"params": True, "dropout": True},
@@ -213,4 +219,3 @@ def stacked_critics(n_critics: int, **attributes: Any) -> nn.Module:
         out_axes=0,
         axis_size=n_critics,
     )
-    return stacked(**attributes)

@@ -37,8 +37,8 @@ class TQC(OffPolicyAlgorithm):
     """Truncated quantile critics, with the words, methods and files of Stable-Baselines3.
 
     The replay buffer lies on the JAX device. One compiled call chooses the actions of a vector step and stores the step
-    before; another samples, learns `gradient_steps` times and moves the target critics. Losses are fetched one call
-    late, so nothing waits for them.
+    before; another samples, learns `gradient_steps` times and moves the target critics. Losses are fetched
+    with the next actions, so nothing waits for them.
 
     A run that goes on from `save` and `save_replay_buffer` continues with the same numbers as one that never stopped,
     bit for bit on the CPU, as long as the env does, too. An `action_noise` draws from NumPy's global generator,
@@ -211,6 +211,8 @@ class TQC(OffPolicyAlgorithm):
         if storage is not None:
             buffer.storage, buffer.staged = storage, None
         scaled = np.asarray(actions).reshape(-1, *self.action_space.shape)
+        # The actions had to wait for the last training: now its report costs nothing, and NaN goes no further.
+        self._settle()
         if action_noise is None:
             self._actions.remember(scaled, actions)
         else:

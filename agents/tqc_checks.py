@@ -69,8 +69,8 @@ def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> None:
         raise ConfigError(f"{path} holds a {type(new).__name__} of another agent, not a DeviceReplayBuffer")
     if old is not None and [part.shape[1:] for part in new.shapes] != [part.shape[1:] for part in old.shapes]:
         raise ConfigError(
-            f"{path} holds transitions of {new.n_envs} envs, {new.observation_space} and {new.action_space}; this agent "
-            f"has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
+            f"{path} holds transitions of {new.n_envs} envs, {new.observation_space} and {new.action_space}; this "
+            f"agent has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
         )
 
 

@@ -1,5 +1,4 @@
 """The squashed Gaussian of the JAX TQC, against torch and Stable-Baselines3."""
-# ruff: noqa: E402 - JAX is optional: without it these tests are skipped before they import anything
 
 from __future__ import annotations
 

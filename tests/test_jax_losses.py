@@ -1,14 +1,14 @@
 """Losses of the JAX TQC: by hand, and against sb3-contrib on the same numbers."""
-# ruff: noqa: E402 - JAX is optional: without it these tests are skipped before they import anything
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
+pytest.importorskip("jax")
 pytest.importorskip("sb3_contrib")
 
+import jax
 import jax.numpy as jnp
 import torch as th
 from sb3_contrib.common.utils import quantile_huber_loss as sb3_quantile_huber_loss

@@ -1,13 +1,13 @@
 """Networks of the JAX TQC: shapes, first values, stacking, options."""
-# ruff: noqa: E402 - JAX is optional: without it these tests are skipped before they import anything
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
+pytest.importorskip("jax")
 
+import jax
 import jax.numpy as jnp
 import torch as th
 

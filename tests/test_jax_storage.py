@@ -1,15 +1,15 @@
 """Layout, writing and sampling of the JAX TQC's replay, against the buffers and VecNormalize of Stable-Baselines3."""
-# ruff: noqa: E402 - JAX is optional: without it these tests are skipped before they import anything
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
+pytest.importorskip("jax")
 pytest.importorskip("stable_baselines3")
 
 import gymnasium as gym
+import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 from stable_baselines3.common.buffers import NStepReplayBuffer
