@@ -93,7 +93,7 @@ def test_parts_may_be_loaded_unless_strict():
 
 
 def test_other_networks_are_not_loaded():
-    with pytest.raises(ConfigError, match="unknown .*LayerNorm_0"):
+    with pytest.raises(ConfigError, match=r"unknown .*LayerNorm_0"):
         policy().load_state_dict(policy(layer_norm=True).state_dict())
     with pytest.raises(ConfigError, match="shape of learner"):
         policy().load_state_dict(policy(n_quantiles=7).state_dict())

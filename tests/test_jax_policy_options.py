@@ -77,7 +77,7 @@ def test_bad_networks_are_refused(net_arch):
 
 
 def test_bad_activations_and_optimizers_are_refused():
-    with pytest.raises(ConfigError, match="unknown activation_fn 'rleu'. Nearest: relu"):
+    with pytest.raises(ConfigError, match=r"unknown activation_fn 'rleu'\. Nearest: relu"):
         PolicyOptions.parse({"activation_fn": "rleu"}).actor(1)
     with pytest.raises(ConfigError, match="do not fit optax"):
         PolicyOptions.parse({"optimizer_kwargs": {"momentum": 0.9}}).optimizer()
