@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from mvr_wrappers.registry import get_task, load_registry
@@ -34,8 +37,8 @@ def evaluate(args: EvalArgs) -> int:
 
     run = SavedRun.open(args.run, args.device)
     seed = run.seed if args.seed is None else args.seed
-    with console.status(f"playing {args.episodes} episodes"):
-        result = run.evaluate(args.episodes, seed)
+    with _progress("playing", args.episodes) as tick:
+        result = run.evaluate(args.episodes, seed, tick)
     table = Table("", "mean", "lowest", "highest", title=escape(f"{run.spec.name}: {args.episodes} episodes"))
     for name, values, form in (("task return", result.returns, ".1f"), ("steps", result.lengths, ".0f")):
         table.add_row(name, *(format(value, form) for value in (values.mean(), values.min(), values.max())))
@@ -67,14 +70,14 @@ def score(args: ScoreArgs) -> int:
     """Scores clips of known behaviour, and prints a table a sentence, one row a view."""
     from mvr_wrappers.scorers import load_scorer
 
-    from .scoring import BehaviourScores, score_behaviours, separation
+    from .scoring import BehaviourScores, behaviours, score_behaviours, separation
 
     spec = get_task(args.task, scorer=args.scorer)
     sentences = args.sentences or (spec.prompt,)
     scorer = load_scorer(spec.scorer, args.device, weights=args.weights)
     scores: list[BehaviourScores] = []
-    with console.status("filming and scoring"):
-        scores.extend(score_behaviours(spec, scorer, sentences, args.episodes, args.seed))
+    with _progress("filming and scoring", args.episodes * len(behaviours(spec))) as tick:
+        scores.extend(score_behaviours(spec, scorer, sentences, args.episodes, args.seed, tick))
     counts = ", ".join(f"{len(each.psi)} {each.behaviour} clips" for each in scores)
     for number, sentence in enumerate(sentences):
         table = Table("view", *(each.behaviour for each in scores), title=escape(f'"{sentence}"'))
@@ -116,6 +119,14 @@ def doctor(args: DoctorArgs) -> int:
         if check.remedy:
             console.print(f"        -> {escape(check.remedy)}", soft_wrap=True, highlight=False)
     return int(sick)
+
+
+@contextmanager
+def _progress(work: str, episodes: int) -> Iterator[Callable[[], object]]:
+    """Shows a bar while episodes are played, gone when they are over; yields what moves it on by one."""
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"{work}, {episodes} episodes", total=episodes)
+        yield lambda: progress.advance(task)
 
 
 def _say(line: str) -> None:

@@ -21,6 +21,7 @@ from mvr_wrappers.settings import (
 
 from .learners import LearnerName
 
+_SEEDS = 2**31
 _OF_TASK = ("prompt", "scorer", "method", "weight", "clip", "relevance", "reward", "schedule")
 
 
@@ -67,6 +68,11 @@ class TrainConfig:
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+
+    def __post_init__(self) -> None:
+        """Refuses a seed that cannot work."""
+        if not 0 <= self.seed < _SEEDS:
+            raise ConfigError(f"seed is {self.seed}; give a whole number from 0 to {_SEEDS - 1}")
 
     @classmethod
     def for_task(cls, task: str, preset: str = "default", **overrides: Any) -> TrainConfig:

@@ -41,7 +41,9 @@ class Evaluation:
         return float("nan") if self.successes is None else float(self.successes.mean())
 
 
-def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int, seed: int = 0) -> Evaluation:
+def evaluate(
+    env: gym.Env[Any, Any], policy: Policy, episodes: int, seed: int = 0, tick: Callable[[], object] = lambda: None
+) -> Evaluation:
     """Plays whole episodes.
 
     Args:
@@ -49,6 +51,7 @@ def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int, seed: int = 
         policy: what acts.
         episodes: N, greater than 0.
         seed: episode i starts from seed + i, so that two policies meet the same initial states.
+        tick: called at the end of each episode, for a progress bar.
 
     Raises:
         ConfigError: no episodes asked for.
@@ -68,4 +71,5 @@ def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int, seed: int = 
                 says_success = True
                 successes[i] |= bool(info["is_success"])
             done = terminated or truncated
+        tick()
     return Evaluation(returns, lengths, successes if says_success else None)

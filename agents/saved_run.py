@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -66,10 +67,10 @@ class SavedRun:
         """Seed of the first initial state that training evaluated on."""
         return self.config.seed + EVALUATION_SEED
 
-    def evaluate(self, episodes: int, seed: int | None = None) -> Evaluation:
-        """Plays whole episodes on the task's own reward; episode i starts from seed + i."""
+    def evaluate(self, episodes: int, seed: int | None = None, tick: Callable[[], object] = lambda: None) -> Evaluation:
+        """Plays whole episodes on the task's own reward, see `evaluate`; None is the seed of training's evaluations."""
         env = make_task_env(self.spec)
         try:
-            return evaluate(env, self.policy, episodes, self.seed if seed is None else seed)
+            return evaluate(env, self.policy, episodes, self.seed if seed is None else seed, tick)
         finally:
             env.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.settings import AgentSettings
 
 from .extras import require
@@ -42,7 +44,14 @@ def make(
         log_dir: where TensorBoard files go; None writes none.
         buffer_class: a replay buffer other than SB3's own.
         buffer_kwargs: its arguments.
+
+    Raises:
+        ConfigError: all quantiles would be dropped.
+        ScorerError: CUDA was asked for and is absent.
     """
+    n_quantiles, dropped = settings["n_quantiles"], settings["top_quantiles_to_drop_per_net"]
+    if dropped >= n_quantiles:
+        raise ConfigError(f"{dropped} of {n_quantiles} quantiles would be dropped; lower top_quantiles_to_drop_per_net")
     first, last = settings["learning_rate"]
     values: dict[str, Any] = {**settings}
     return TQC(
@@ -53,11 +62,11 @@ def make(
         replay_buffer_kwargs=buffer_kwargs,
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
-        device=device,
+        device=resolve_device(device),
         **{key: values[key] for key in _PASSED_ON},
     )
 
 
 def load(path: Path, device: str = "auto") -> TQC:
     """Returns the agent saved at `path`, without its replay buffer."""
-    return TQC.load(path, device=device)
+    return TQC.load(path, device=resolve_device(device))

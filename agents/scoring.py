@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,12 @@ class BehaviourScores:
 
 
 def score_behaviours(
-    spec: TaskSpec, scorer: Scorer, sentences: Sequence[str], episodes: int, seed: int
+    spec: TaskSpec,
+    scorer: Scorer,
+    sentences: Sequence[str],
+    episodes: int,
+    seed: int,
+    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[BehaviourScores]:
     """Films whole episodes from every view, cuts them into the task's clips and scores them, behaviour by behaviour.
 
@@ -47,21 +52,27 @@ def score_behaviours(
         sentences: P, what to score against.
         episodes: of each behaviour.
         seed: episode i starts from seed + i.
+        tick: called at the end of each episode, for a progress bar.
 
     Raises:
         ConfigError: no episode was as long as a clip.
     """
     text = scorer.embed_text(list(sentences))
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
-    for behaviour in ("random", "scripted") if has_scripted_policy(spec) else ("random",):
+    for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
-        evaluate(env, make_policy(behaviour, spec, env.action_space, seed), episodes, seed)
+        evaluate(env, make_policy(behaviour, spec, env.action_space, seed), episodes, seed, tick)
         clips: list[Clip] = env.pop_clips()
         env.close()
         if not clips:
             raise ConfigError(f"no episode lasted the {clip.length} states of a clip; give a task of shorter clips")
         psi = np.stack([scorer.embed_video(clip.frames) @ text.T for clip in clips])
         yield BehaviourScores(behaviour, tuple(view_label(camera) for camera in env.rig.views), psi)
+
+
+def behaviours(spec: TaskSpec) -> tuple[str, ...]:
+    """Returns the policies whose behaviour can be scored without training one."""
+    return ("random", "scripted") if has_scripted_policy(spec) else ("random",)
 
 
 def separation(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any]]) -> float:

@@ -54,9 +54,9 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
 
     spec, settings = config.task_spec(), config.learner
     seed = config.seed + EVALUATION_SEED
-    run = RunDirectory.create(config)
-    notify(f"writing to {run.path}")
     with _training_envs(config) as (venv, engine), closing(make_task_env(spec)) as env, stop_on_interrupt() as stop:
+        run = RunDirectory.create(config)  # now that the config has been seen to work
+        notify(f"writing to {run.path}")
         agent = learner(config.agent).make(
             *(venv, settings),
             seed=config.seed,

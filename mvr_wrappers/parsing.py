@@ -8,7 +8,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
 from mvr_wrappers.errors import ConfigError, nearest
 
@@ -16,6 +16,8 @@ from mvr_wrappers.errors import ConfigError, nearest
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
 Bool = Annotated[bool, Strict()]
+Count = Annotated[Int, Field(gt=0)]
+Natural = Annotated[Int, Field(ge=0)]
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import with_config
 
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.parsing import STRICT, Bool, Float, Int, StrictFields, merge, parse
+from mvr_wrappers.parsing import STRICT, Bool, Count, Float, Int, Natural, StrictFields, merge, parse
 
 if sys.version_info >= (3, 12):  # pydantic reads TypedDicts of older Pythons only from typing_extensions
     from typing import TypedDict
@@ -177,32 +177,32 @@ class AgentSettings(TypedDict):
     A mapping, not a dataclass, because a learner takes what it knows as keyword arguments.
     """
 
-    steps: Int
+    steps: Count
     """Environment steps of a whole training, over all sub-envs."""
-    n_envs: Int
+    n_envs: Count
     learning_rate: tuple[Float, Float]
     """First and last value; linear between them over the training."""
-    batch_size: Int
-    buffer_size: Int
-    learning_starts: Int
+    batch_size: Count
+    buffer_size: Count
+    learning_starts: Natural
     """Environment steps taken at random before the first update."""
-    train_freq: Int
+    train_freq: Count
     """Vector steps between two rounds of updates."""
-    gradient_steps: Int
+    gradient_steps: Count
     """Updates a round."""
     tau: Float
     gamma: Float
     ent_coef: Float | Literal["auto"]
-    net_arch: list[Int]
+    net_arch: list[Count]
     """Widths of the hidden layers of actor and critics."""
-    n_critics: Int
-    n_quantiles: Int
-    top_quantiles_to_drop_per_net: Int
+    n_critics: Count
+    n_quantiles: Count
+    top_quantiles_to_drop_per_net: Natural
     use_sde: Bool
     sde_sample_freq: Int
-    eval_every: Int
+    eval_every: Count
     """Environment steps between two evaluations on the task's own reward."""
-    eval_episodes: Int
+    eval_episodes: Count
 
 
 def _section(settings: object) -> str:

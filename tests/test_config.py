@@ -37,5 +37,13 @@ def test_bad_values_are_named() -> None:
         TrainConfig.for_task("tiny", weight=-1.0)
     with pytest.raises(ConfigError, match="steps"):
         TrainConfig.for_task("tiny", learner={"steps": "many"})
+    with pytest.raises(ConfigError, match=r"seed is -1.*from 0"):
+        TrainConfig.for_task("tiny", seed=-1)
     with pytest.raises(UnknownNameError, match="demo"):
         TrainConfig.for_task("tiny", preset="dmo")
+
+
+@pytest.mark.parametrize("key", ["steps", "n_envs", "batch_size", "train_freq", "eval_every", "eval_episodes"])
+def test_counts_of_nothing_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"agent\.{key}: .*greater than 0, got 0"):
+        TrainConfig.for_task("tiny", learner={key: 0})

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from mvr_agents import sb3_tqc
+from mvr_wrappers.errors import ConfigError, ScorerError
 from mvr_wrappers.registry import get_task
 
 
@@ -44,3 +46,12 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     observation = venv.reset()
     expected, _ = agent.predict(observation, deterministic=True)
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    settings = get_task("hammer-v3").agent
+    with pytest.raises(ConfigError, match="50 of 50 quantiles"):
+        sb3_tqc.make(pendulums(), {**settings, "top_quantiles_to_drop_per_net": 50}, seed=0)
+    if not torch.cuda.is_available():
+        with pytest.raises(ScorerError, match="cuda"):
+            sb3_tqc.make(pendulums(), settings, seed=0, device="cuda")

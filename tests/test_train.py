@@ -22,7 +22,7 @@ from mvr_agents.monitor import Monitor
 from mvr_agents.run_dir import RunDirectory
 from mvr_agents.train import train
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import EngineError
+from mvr_wrappers.errors import EngineError, UnknownNameError
 
 LEARNER: dict[str, Any] = {
     **{"steps": 240, "n_envs": 2, "learning_starts": 40, "train_freq": 8, "gradient_steps": 1, "buffer_size": 400},
@@ -106,6 +106,12 @@ def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
     for column in first:
         if not column.endswith("seconds"):
             np.testing.assert_array_equal(first[column], second[column], err_msg=column)
+
+
+def test_a_run_that_cannot_begin_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no scorer"):
+        train(config(tmp_path, scorer="fke"), progress=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_shaping_nothing_is_filmed(tmp_path: Path) -> None:
