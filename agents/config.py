@@ -44,6 +44,7 @@ class TrainConfig:
         seed: of everything random in the run.
         subproc: step each sub-env in a process of its own.
         device: of the learner, the scorer and the relevance model: auto, cpu, cuda, cuda:N.
+        threads: of torch on the CPU. One is the fastest for networks as small as these, and by far where other programs run.
         outputs: where run directories are written.
         clip: what is filmed.
         relevance: how state relevance is learned.
@@ -63,6 +64,7 @@ class TrainConfig:
     seed: int = 0
     subproc: bool = False
     device: str = "auto"
+    threads: int = 1
     outputs: Path = Path("outputs")
     clip: ClipSettings = field(default_factory=ClipSettings)
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
@@ -70,7 +72,9 @@ class TrainConfig:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
 
     def __post_init__(self) -> None:
-        """Refuses a seed that cannot work."""
+        """Refuses a seed or a number of threads that cannot work."""
+        if self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}; give at least 1")
         if not 0 <= self.seed < _SEEDS:
             raise ConfigError(f"seed is {self.seed}; give a whole number from 0 to {_SEEDS - 1}")
 

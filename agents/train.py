@@ -50,11 +50,16 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
 
     from .monitor import Monitor
-    from .pictures import draw_clips, draw_curves, draw_episode, rig_of
+    from .pictures import draw
 
     spec, settings = config.task_spec(), config.learner
     seed = config.seed + EVALUATION_SEED
-    with _training_envs(config) as (venv, engine), closing(make_task_env(spec)) as env, stop_on_interrupt() as stop:
+    with (
+        _torch_threads(config.threads),
+        _training_envs(config) as (venv, engine),
+        closing(make_task_env(spec)) as env,
+        stop_on_interrupt() as stop,
+    ):
         run = RunDirectory.create(config)  # now that the config has been seen to work
         notify(f"writing to {run.path}")
         agent = learner(config.agent).make(
@@ -87,12 +92,21 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
                 engine.save(run.engine)
         notify("stopped early; evaluating and drawing" if stop else "evaluating and drawing")
         monitor.finish()
-        draw_curves(run)
-        if engine is not None:
-            rig = rig_of(spec, env)
-            draw_clips(run, spec, engine.gallery, rig)
-            draw_episode(run, spec, engine, env, policy, rig, seed)
+        draw(run, spec, engine, env, policy, seed)
     return run
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Has torch compute with `count` threads, and as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

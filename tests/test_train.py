@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -20,7 +21,7 @@ from mvr_agents.config import TrainConfig
 from mvr_agents.metrics import read_metrics
 from mvr_agents.monitor import Monitor
 from mvr_agents.run_dir import RunDirectory
-from mvr_agents.train import train
+from mvr_agents.train import _torch_threads, train
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 
@@ -106,6 +107,13 @@ def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
     for column in first:
         if not column.endswith("seconds"):
             np.testing.assert_array_equal(first[column], second[column], err_msg=column)
+
+
+def test_torch_has_the_threads_asked_for_during_a_run_only() -> None:
+    before = torch.get_num_threads()
+    with _torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_a_run_that_cannot_begin_makes_no_folder(tmp_path: Path) -> None:
