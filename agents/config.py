@@ -44,7 +44,7 @@ class TrainConfig:
         seed: of everything random in the run.
         subproc: step each sub-env in a process of its own.
         device: of the learner, the scorer and the relevance model: auto, cpu, cuda, cuda:N.
-        threads: of torch on the CPU. One is the fastest for networks as small as these, and by far where other programs run.
+        threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
         outputs: where run directories are written.
         clip: what is filmed.
         relevance: how state relevance is learned.
