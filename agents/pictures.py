@@ -22,6 +22,31 @@ FRAMES = 8  # along an episode
 FRAME_SIZE = 160  # pixels
 
 
+def draw(
+    run: RunDirectory,
+    spec: TaskSpec,
+    engine: RewardEngine | None,
+    env: gym.Env[Any, Any],
+    policy: Policy,
+    seed: int,
+) -> None:
+    """Writes all pictures there is something to draw for.
+
+    Args:
+        run: where they go, and where metrics.csv is read.
+        spec: the task.
+        engine: of the shaped reward; None if there was none.
+        env: the task's own env, to play an evaluation episode in.
+        policy: what acts in it.
+        seed: of that episode.
+    """
+    draw_curves(run)
+    if engine is not None:
+        rig = rig_of(spec, env)
+        draw_clips(run, spec, engine.gallery, rig)
+        draw_episode(run, spec, engine, env, policy, rig, seed)
+
+
 def draw_curves(run: RunDirectory) -> None:
     """Writes curve.png from metrics.csv."""
     config = run.read_config()
