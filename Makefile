@@ -10,6 +10,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/$(VENV)/cache/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/$(VENV)/cache/mypy
 export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export XDG_CONFIG_HOME := $(CURDIR)/$(VENV)/config
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -45,11 +46,15 @@ types: $(STAMP)
 spelling: $(STAMP)
 	$(BIN)/typos
 
+# One thread a process, and a process a core: the networks of the tests are too small for more threads to pay.
+test test-fast: export OMP_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2
+
 test: gl  ## all tests
-	$(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest
+	$(PYTEST)
 
 test-fast: gl  ## without the tests marked slow
-	$(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 demo: gl  ## train window-close-v3 from its shaped reward, in about four minutes
 	$(BIN)/mvr train window-close-v3 --preset demo
