@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt setup.py
 	@touch $@
 
 gl: $(STAMP)
-	@$(BIN)/python -c "import sys; from mvr_wrappers.filming.renderer import check_gl; check_gl()" 2>$(VENV)/gl.log \
+	@$(BIN)/python -c "from mvr_wrappers.filming.gl import check_gl; check_gl()" 2>$(VENV)/gl.log \
 	  || { tail -n 1 $(VENV)/gl.log >&2; exit 1; }
 
 check: lint format types spelling  ## lint, format, types and spelling
@@ -57,7 +57,7 @@ test-fast: gl  ## without the tests marked slow
 	$(PYTEST) -m "not slow"
 
 demo: gl  ## train window-close-v3 from its shaped reward, in about four minutes
-	$(BIN)/mvr train window-close-v3 --preset demo
+	$(BIN)/mvr train window-close-v3 --preset demo --seed 1
 
 bench: gl  ## print every benchmark's table
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
