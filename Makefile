@@ -50,10 +50,12 @@ spelling: $(STAMP)
 test test-fast: export OMP_NUM_THREADS := 1
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2
 
-test: gl  ## all tests
+test: gl  ## all tests; those that load JAX in processes of their own
+	$(PYTEST) --jax
 	$(PYTEST)
 
 test-fast: gl  ## without the tests marked slow
+	$(PYTEST) --jax -m "not slow"
 	$(PYTEST) -m "not slow"
 
 demo: gl  ## train window-close-v3 from its shaped reward, in about four minutes

@@ -6,10 +6,23 @@ import os
 
 os.environ.setdefault("MUJOCO_GL", "egl")
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.tiny_env import TinyEnv
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--jax", action="store_true", help="the tests that load JAX (test_jax_*.py), and no others")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keeps JAX out of the process of all other tests: it runs threads, and some of those tests fork."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    return collection_path.name.startswith("test_jax_") != config.getoption("--jax") or None
 
 
 class FakeScorer:

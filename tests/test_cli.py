@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import tests.tiny_task
 from mvr_agents import cli, commands, dispatch
@@ -116,7 +117,7 @@ def test_an_interrupted_command_ends_without_a_traceback(
 def test_tasks_are_listed_with_what_they_need(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(commands, "console", Console(width=200))
     monkeypatch.setattr(commands, "is_installed", lambda package: package != "metaworld")
     assert cli.main(["tasks"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -261,28 +261,6 @@ def test_torch_computes_the_same(rng, reward):
     assert RewardSnapshot.zero().shape(torch.from_numpy(states), xp=torch).shape == (50,)
 
 
-@pytest.mark.parametrize("reward", RULES)
-def test_jax_computes_the_same_and_compiles_once(rng, reward):
-    jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'mvr-wrappers[jax]'")
-    first, second = make_snapshot(rng, reward), make_snapshot(rng, reward)
-    states, after = rng.normal(size=(2, 50, 3)).astype(np.float32)
-    terminated = rng.random(50) < 0.3
-    found = first.shape(*map(jax.numpy.asarray, (states, after, terminated)), xp=jax.numpy)
-    assert isinstance(found, jax.Array) and found.dtype == np.float32
-    np.testing.assert_allclose(found, first.shape(states, after, terminated), atol=1e-5)
-    traces = []
-
-    @jax.jit
-    def reward_of(net, table, states):
-        traces.append(1)
-        return vlm_reward(net, table, states, xp=jax.numpy)
-
-    for snapshot in (first, second):
-        found = reward_of(snapshot.net, snapshot.table, states)
-        np.testing.assert_allclose(found, snapshot.vlm_reward(states), atol=1e-5)
-    assert len(traces) == 1
-
-
 def test_snapshot_needs_no_torch():
     code = "import sys, mvr_wrappers.snapshot; assert not {'torch', 'jax', 'mujoco'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,34 @@
+"""RewardSnapshot computes with jax.numpy what it computes with NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax", reason="JAX is not installed: pip install 'mvr-wrappers[jax]'")
+
+import jax
+
+from mvr_wrappers.snapshot import vlm_reward
+from tests.test_snapshot import RULES, make_snapshot
+
+
+@pytest.mark.parametrize("reward", RULES)
+def test_jax_computes_the_same_and_compiles_once(rng, reward):
+    first, second = make_snapshot(rng, reward), make_snapshot(rng, reward)
+    states, after = rng.normal(size=(2, 50, 3)).astype(np.float32)
+    terminated = rng.random(50) < 0.3
+    found = first.shape(*map(jax.numpy.asarray, (states, after, terminated)), xp=jax.numpy)
+    assert isinstance(found, jax.Array) and found.dtype == np.float32
+    np.testing.assert_allclose(found, first.shape(states, after, terminated), atol=1e-5)
+    traces = []
+
+    @jax.jit
+    def reward_of(net, table, states):
+        traces.append(1)
+        return vlm_reward(net, table, states, xp=jax.numpy)
+
+    for snapshot in (first, second):
+        found = reward_of(snapshot.net, snapshot.table, states)
+        np.testing.assert_allclose(found, snapshot.vlm_reward(states), atol=1e-5)
+    assert len(traces) == 1
