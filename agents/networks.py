@@ -41,7 +41,16 @@ def uniform_fan_in(fan_in: int) -> Callable[..., Array]:
 @jax.custom_vjp
 def bfloat16_matmul(x: Array, kernel: Array) -> Array:
     """Multiplies float32 (B, I) and (I, O) with operands rounded to bfloat16, sums in float32; gradients likewise."""
+    return jax.lax.platform_dependent(x, kernel, cpu=_rounded_matmul, default=_bfloat16_matmul)
+
+
+def _bfloat16_matmul(x: Array, kernel: Array) -> Array:
     return jnp.matmul(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+
+
+def _rounded_matmul(x: Array, kernel: Array) -> Array:
+    """The same numbers on the CPU, for which XLA has no such product in all layouts."""
+    return jnp.matmul(*(jax.lax.reduce_precision(part, exponent_bits=8, mantissa_bits=7) for part in (x, kernel)))
 
 
 def _bfloat16_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -96,6 +96,8 @@ def test_bfloat16_products_are_close_and_float32(rng):
     x, kernel = rng.normal(size=(8, 32)).astype(np.float32), rng.normal(size=(32, 16)).astype(np.float32)
     product = bfloat16_matmul(x, kernel)
     assert product.dtype == jnp.float32
+    rounded = (np.asarray(jnp.asarray(part, jnp.bfloat16), np.float32) for part in (x, kernel))
+    np.testing.assert_allclose(product, np.matmul(*rounded), rtol=1e-5, atol=1e-5)
     error = np.abs(product - x @ kernel)
     assert 1e-4 < error.max() < 0.2  # rounded, and not by much
     gradients = jax.grad(lambda *a: jnp.sin(bfloat16_matmul(*a)).sum(), argnums=(0, 1))(x, kernel)

@@ -183,6 +183,13 @@ def test_progress_bar():
     agent().learn(12, progress_bar=True)
 
 
+def test_options_for_high_update_ratios():
+    words = {"layer_norm": True, "dropout_rate": 0.1, "matmul_dtype": "bfloat16", "activation_fn": "silu"}
+    model = agent(policy_kwargs=words, gradient_steps=3).learn(30)
+    assert model._n_updates == 30
+    assert all(np.isfinite(part).all() for part in parameters(model).values())
+
+
 def test_vec_normalize_stores_what_the_env_gave():
     env = VecNormalize(envs(2), clip_obs=1.0)
     model = agent(env).learn(60)
