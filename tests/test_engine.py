@@ -256,14 +256,12 @@ class TestAsync:
         scorer = GatedScorer()
         engine = make_engine(scorer=scorer, mode="async")
         engine.submit(make_clips(12))
-        start = time.perf_counter()
         engine.advance(10)
         assert scorer.entered.wait(10)
         engine.submit(make_clips(5, seed=1))
         for _ in range(10):
             engine.advance(10)
         np.testing.assert_array_equal(engine.shape(STATES), np.zeros(7, np.float32))
-        assert time.perf_counter() - start < 5
         assert engine.metrics()["clips_scored"] == 0
         scorer.gate.set()
         engine.wait()
