@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config import TrainConfig
-    from .evaluate import evaluate
+    from .runs.evaluate import evaluate
     from .tqc import TQC
     from .train import train
 
 _HOMES = {
     "TQC": "tqc",
     "TrainConfig": "config",
-    "evaluate": "evaluate",
+    "evaluate": "runs.evaluate",
     "train": "train",
 }
 
@@ -25,7 +25,9 @@ def __getattr__(name: str) -> object:
     """Imports a public name from its module at first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # over the module of the same name, which the import has put here
+    return value
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = _one_line
     try:
         require("the mvr command", "tyro", "rich")
-        from .dispatch import run
+        from .command.dispatch import run
 
         return run(sys.argv[1:] if arguments is None else list(arguments))
     except MVRError as error:

@@ -10,14 +10,14 @@ from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.stack import make_task_env
 
 from .config import TrainConfig
-from .evaluate import evaluate
 from .extras import require
-from .interrupt import interrupts_ignored, stop_on_interrupt
 from .learners import learner
-from .metrics import MetricsWriter
-from .policies import agent_policy
-from .run_dir import RunDirectory
-from .saved_run import EVALUATION_SEED
+from .runs.evaluate import evaluate
+from .runs.interrupt import interrupts_ignored, stop_on_interrupt
+from .runs.metrics import MetricsWriter
+from .runs.policies import agent_policy
+from .runs.run_dir import RunDirectory
+from .runs.saved_run import EVALUATION_SEED
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -49,8 +49,8 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     require("training", "stable_baselines3", "matplotlib", "tensorboard", "tqdm", "rich")
     from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
 
-    from .monitor import Monitor
-    from .pictures import draw
+    from .pictures.run_pictures import draw
+    from .runs.monitor import Monitor
 
     spec, settings = config.task_spec(), config.learner
     seed = config.seed + EVALUATION_SEED

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 import tests.tiny_task
-from mvr_agents import cli, commands, dispatch
+from mvr_agents import cli
+from mvr_agents.command import commands, dispatch
 from mvr_agents.config import TrainConfig
 
 TINY = f"{tests.tiny_task.TASKS}:tiny"

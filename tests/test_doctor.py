@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import mvr_wrappers.filming
-from mvr_agents import commands, doctor
-from mvr_agents.arguments import DoctorArgs
+from mvr_agents.command import commands, doctor
+from mvr_agents.command.arguments import DoctorArgs
 from mvr_wrappers.errors import ConfigError, FilmingError
 
 

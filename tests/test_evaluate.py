@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from mvr_agents.evaluate import evaluate
+from mvr_agents.runs.evaluate import evaluate
 from mvr_wrappers.errors import ConfigError
 
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mvr_agents.figures import DPI, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
-from mvr_agents.metrics import COLUMNS
+from mvr_agents.pictures.figures import DPI, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from mvr_agents.runs.metrics import COLUMNS
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
-from mvr_agents.film import film_task
+from mvr_agents.pictures.film import film_task
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task
 

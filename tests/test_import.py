@@ -38,3 +38,9 @@ def test_jax_stays_in_the_agents_folder() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_public_functions_are_not_hidden_by_the_modules_of_their_names(name: str) -> None:
+    code = f"import mvr_agents; mvr_agents.{name}; print(callable(mvr_agents.{name}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mvr_agents.interrupt import interrupts_ignored, stop_on_interrupt
+from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 
 
 def test_the_first_asks_and_the_second_interrupts() -> None:

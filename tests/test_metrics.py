@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvr_agents.metrics import COLUMNS, MetricsRow, MetricsWriter, read_metrics
+from mvr_agents.runs.metrics import COLUMNS, MetricsRow, MetricsWriter, read_metrics
 from mvr_wrappers.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mvr_agents.monitor import Window
+from mvr_agents.runs.monitor import Window
 
 
 def step(window: Window, rewards: list[float], dones: list[bool], **more: list[object]) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
-from mvr_agents.evaluate import evaluate
-from mvr_agents.policies import make_policy, random_policy
+from mvr_agents.runs.evaluate import evaluate
+from mvr_agents.runs.policies import make_policy, random_policy
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task
 from mvr_wrappers.stack import make_task_env

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mvr_agents import provenance
+from mvr_agents.runs import provenance
 
 
 def test_installed_packages_are_listed_and_absent_ones_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

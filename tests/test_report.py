@@ -10,9 +10,9 @@ from rich.console import Console
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.config import TrainConfig
-from mvr_agents.metrics import MetricsRow, MetricsWriter
-from mvr_agents.report import early_and_late, report
-from mvr_agents.run_dir import RunDirectory
+from mvr_agents.runs.metrics import MetricsRow, MetricsWriter
+from mvr_agents.runs.report import early_and_late, report
+from mvr_agents.runs.run_dir import RunDirectory
 
 
 def test_early_and_late_begin_after_the_first_update() -> None:

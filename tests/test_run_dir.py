@@ -9,7 +9,7 @@ import yaml
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.config import TrainConfig
-from mvr_agents.run_dir import RunDirectory
+from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.errors import ConfigError, UnknownNameError
 
 

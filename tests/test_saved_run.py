@@ -10,10 +10,10 @@ import pytest
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents import cli
-from mvr_agents.metrics import read_metrics
-from mvr_agents.policies import make_policy
-from mvr_agents.run_dir import RunDirectory
-from mvr_agents.saved_run import SavedRun
+from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.policies import make_policy
+from mvr_agents.runs.run_dir import RunDirectory
+from mvr_agents.runs.saved_run import SavedRun
 from mvr_agents.train import train
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task

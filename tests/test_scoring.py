@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
-from mvr_agents.scoring import score_behaviours, separation
+from mvr_agents.pictures.scoring import score_behaviours, separation
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task
 from tests.conftest import FakeScorer

@@ -18,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tests.tiny_task
 from mvr_agents.config import TrainConfig
-from mvr_agents.metrics import read_metrics
-from mvr_agents.monitor import Monitor
-from mvr_agents.run_dir import RunDirectory
+from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.monitor import Monitor
+from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.train import _torch_threads, train
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError

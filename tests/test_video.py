@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from mvr_agents.video import tile, write_video
+from mvr_agents.pictures.video import tile, write_video
 from mvr_wrappers.errors import ConfigError
 
 

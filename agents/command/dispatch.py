@@ -12,9 +12,9 @@ import tyro
 
 from mvr_wrappers.registry import task_names
 
+from ..config import TrainConfig
 from . import arguments as args
 from . import commands
-from .config import TrainConfig
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "train": (TrainConfig, commands.train),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
 
-from .extras import require
+from ..extras import require
 
 
 def tile(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,11 +12,11 @@ from mvr_wrappers.filming import film_episode
 from mvr_wrappers.registry import TaskSpec
 from mvr_wrappers.stack import make_task_env
 
-from .evaluate import Policy
-from .extras import require
+from ..extras import require
+from ..runs.evaluate import Policy
+from ..runs.policies import make_policy
 from .figures import Strip, draw_filmstrip
-from .pictures import FRAMES, rig_of, view_label
-from .policies import make_policy
+from .run_pictures import FRAMES, rig_of, view_label
 from .video import tile, write_video
 
 DEFAULT_FPS = 30

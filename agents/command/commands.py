@@ -13,17 +13,17 @@ from rich.table import Table
 
 from mvr_wrappers.registry import get_task, load_registry
 
+from ..config import TrainConfig
+from ..extras import is_installed
 from .arguments import DoctorArgs, EvalArgs, FilmArgs, ScoreArgs, TasksArgs
-from .config import TrainConfig
-from .extras import is_installed
 
 console = Console()
 
 
 def train(config: TrainConfig) -> int:
     """Trains, and prints what the run did."""
-    from .report import report
-    from .train import train as run_training
+    from ..runs.report import report
+    from ..train import train as run_training
 
     run = run_training(config, notify=_say)
     console.print(report(run))
@@ -32,8 +32,8 @@ def train(config: TrainConfig) -> int:
 
 def evaluate(args: EvalArgs) -> int:
     """Evaluates a run, and films an episode of it if asked."""
-    from .film import film_task
-    from .saved_run import SavedRun
+    from ..pictures.film import film_task
+    from ..runs.saved_run import SavedRun
 
     run = SavedRun.open(args.run, args.device)
     seed = run.seed if args.seed is None else args.seed
@@ -54,7 +54,7 @@ def evaluate(args: EvalArgs) -> int:
 
 def film(args: FilmArgs) -> int:
     """Films an episode of a policy."""
-    from .film import film_task
+    from ..pictures.film import film_task
 
     spec = get_task(args.task)
     video = args.outputs / spec.name / "film" / f"{Path(args.policy).name}.mp4"
@@ -70,7 +70,7 @@ def score(args: ScoreArgs) -> int:
     """Scores clips of known behaviour, and prints a table a sentence, one row a view."""
     from mvr_wrappers.scorers import load_scorer
 
-    from .scoring import BehaviourScores, behaviours, score_behaviours, separation
+    from ..pictures.scoring import BehaviourScores, behaviours, score_behaviours, separation
 
     spec = get_task(args.task, scorer=args.scorer)
     sentences = args.sentences or (spec.prompt,)

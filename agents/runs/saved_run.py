@@ -11,9 +11,9 @@ from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import TaskSpec
 from mvr_wrappers.stack import make_task_env
 
-from .config import TrainConfig
+from ..config import TrainConfig
+from ..learners import learner
 from .evaluate import Evaluation, Policy, evaluate
-from .learners import learner
 from .policies import agent_policy
 from .run_dir import RunDirectory
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mvr_wrappers.errors import ConfigError, nearest
 from mvr_wrappers.registry import TaskSpec
 
+from ..extras import require
 from .evaluate import Policy
-from .extras import require
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from mvr_wrappers.errors import FilmingError, MVRError
 from mvr_wrappers.registry import get_task, load_registry
 
-from .extras import EXTRAS, is_installed
-from .provenance import package_versions
+from ..extras import EXTRAS, is_installed
+from ..runs.provenance import package_versions
 
 if TYPE_CHECKING:
     from mvr_wrappers.filming import Renderer

@@ -14,7 +14,7 @@ from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import parse
 from mvr_wrappers.task_files import read_yaml
 
-from .config import TrainConfig
+from ..config import TrainConfig
 from .provenance import git_revision, package_versions
 
 _TASK_ONLY = ("name", "family", "make", "rig", "source")  # what a task says beyond the configuration of a run

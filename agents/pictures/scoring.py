@@ -16,9 +16,9 @@ from mvr_wrappers.registry import TaskSpec
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.stack import make_task_env
 
-from .evaluate import evaluate
-from .pictures import view_label
-from .policies import has_scripted_policy, make_policy
+from ..runs.evaluate import evaluate
+from ..runs.policies import has_scripted_policy, make_policy
+from .run_pictures import view_label
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tests.tiny_task  # noqa: F401  registers MVR/tiny
-from mvr_agents import pictures
 from mvr_agents.config import TrainConfig
-from mvr_agents.figures import Strip
-from mvr_agents.run_dir import RunDirectory
+from mvr_agents.pictures import run_pictures
+from mvr_agents.pictures.figures import Strip
+from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode
 from mvr_wrappers.gallery import Gallery
@@ -25,7 +25,7 @@ def test_a_trace_follows_the_states_the_actions_were_taken_in() -> None:
     frames = np.broadcast_to(times[:, None, None, None].astype(np.uint8), (17, 2, 2, 3))[None]
     infos = [{"is_success": step in (5, 9)} for step in range(16)]
     engine = learned_engine(weight=0.5)
-    trace = pictures.trace_episode(FilmedEpisode(frames, times, states, np.zeros(16), infos), engine)
+    trace = run_pictures.trace_episode(FilmedEpisode(frames, times, states, np.zeros(16), infos), engine)
     assert trace.relevance.shape == trace.shaping.shape == (16,)
     np.testing.assert_array_equal(trace.relevance, engine.snapshot.relevance(states[:16]))
     np.testing.assert_allclose(trace.shaping, 0.5 * engine.vlm_reward(states[:16]), rtol=1e-6)
@@ -37,20 +37,20 @@ def test_a_trace_follows_the_states_the_actions_were_taken_in() -> None:
     ("camera", "label"), [(Camera(azimuth=90.0), "azimuth 90°"), (Camera(name="corner"), "corner")]
 )
 def test_a_view_has_a_name(camera: Camera, label: str) -> None:
-    assert pictures.view_label(camera) == label
+    assert run_pictures.view_label(camera) == label
 
 
 def test_the_filmstrip_has_the_best_and_the_worst_clip_of_each_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Strip] = []
-    monkeypatch.setattr(pictures, "draw_filmstrip", lambda strips, path, title: drawn.extend(strips))
+    monkeypatch.setattr(run_pictures, "draw_filmstrip", lambda strips, path, title: drawn.extend(strips))
     gallery = Gallery()
     for name, (view, score) in enumerate([(0, 0.1), (1, 0.9), (0, 0.3), (0, 0.2)]):
         frames = np.full((1, 2, 4, 4, 3), name, np.uint8)
         gallery.add([Clip(np.zeros((8, 3), np.float32), frames, np.array([view]))], [np.array([score], np.float32)])
     run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path))
-    pictures.draw_clips(run, get_task("tiny"), gallery, CameraRig.ring(azimuths=(0, 90)))
+    run_pictures.draw_clips(run, get_task("tiny"), gallery, CameraRig.ring(azimuths=(0, 90)))
     assert [(int(strip.frames[0, 0, 0, 0]), strip.label) for strip in drawn] == [
         *((2, "best, score 0.300\nazimuth 0°"), (1, "best, score 0.900\nazimuth 90°")),
         *((0, "worst, score 0.100\nazimuth 0°"), (1, "worst, score 0.900\nazimuth 90°")),
@@ -59,5 +59,5 @@ def test_the_filmstrip_has_the_best_and_the_worst_clip_of_each_view(
 
 def test_without_clips_there_is_no_filmstrip(tmp_path: Path) -> None:
     run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path))
-    pictures.draw_clips(run, get_task("tiny"), Gallery(), CameraRig.ring())
+    run_pictures.draw_clips(run, get_task("tiny"), Gallery(), CameraRig.ring())
     assert not run.filmstrip.exists()

@@ -13,10 +13,10 @@ from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode, film_episode,
 from mvr_wrappers.gallery import Gallery, Picture
 from mvr_wrappers.registry import TaskSpec
 
-from .evaluate import Policy
+from ..runs.evaluate import Policy
+from ..runs.metrics import read_metrics
+from ..runs.run_dir import RunDirectory
 from .figures import GREEN, RED, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
-from .metrics import read_metrics
-from .run_dir import RunDirectory
 
 FRAMES = 8  # along an episode
 FRAME_SIZE = 160  # pixels

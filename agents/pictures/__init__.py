@@ -1,0 +1,1 @@
+"""Pictures, films and tables of scores: what is looked at."""

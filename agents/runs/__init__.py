@@ -1,0 +1,1 @@
+"""Runs: their folders and metrics, evaluation, and what watches a training."""
