@@ -12,7 +12,8 @@ Networks are 3 x 256, with 2 critics of 50 quantiles, batches of 256: the publis
 
 The learners take turns, round by round, so that whatever else the machine does falls on all of them; numbers are
 medians over the rounds, and ratios are medians of the ratios within a round. "Bound" is the time of the matrix products
-of one update alone, in JAX on the same device, over the time of the update.
+of one update alone, in JAX on the same device, over the time of the update. "Ceiling" is how many updates a second
+there would be if nothing but those products were done, at the rate of one large product, the fastest there is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import math
 import os
 import platform
 import time
@@ -42,6 +44,7 @@ WIDTH, LAYERS, QUANTILES, CRITICS, BATCH = 256, 3, 50, 2, 256
 GRADIENT_STEPS, TRAIN_FREQ, ENVS = 16, 8, 8
 FILLED = 20_000  # transitions to sample from
 ROLLOUT_STEPS, TRAINING_STEPS = 4_000, 256  # env steps of one measurement
+LARGE = 2_048  # rows and columns of the large product
 LEARNERS = {"ours": "mvr_agents", "sbx-rl": "sbx", "sb3-contrib": "sb3_contrib"}
 
 
@@ -155,6 +158,18 @@ class Products:
         self.pairs = [(draw(*c, m, k), draw(*c, k, n)) for *c, m, k, n in shapes]
         self.run = jax.jit(lambda pairs: [jnp.matmul(x, kernel) for x, kernel in pairs])
         jax.block_until_ready(self.run(self.pairs))
+        self.flops = sum(2 * math.prod(shape) for shape in shapes)
+        self.large = jax.device_put(jnp.ones((LARGE, LARGE)), device)
+        self.multiply = jax.jit(jnp.matmul)
+        self.peak()
+
+    def peak(self) -> float:
+        """Returns how many updates a second they would allow at the rate of one large product."""
+        start = time.perf_counter()
+        for _ in range(8):
+            result = self.multiply(self.large, self.large)
+        jax.block_until_ready(result)
+        return 8 * 2 * LARGE**3 / (time.perf_counter() - start) / self.flops
 
     def per_second(self) -> float:
         """Returns how many updates a second they would allow."""
@@ -174,26 +189,36 @@ class Measurements:
     training: list[float] = field(default_factory=list)
 
 
-def measure(size: tuple[int, int], rounds: int, device: str) -> tuple[dict[str, Measurements], list[float]]:
-    """Returns the measurements of all installed learners, and the bound in updates per second, for one size."""
+@dataclass
+class Bounds:
+    """What the matrix products of an update take, and how many updates a second they allow, one entry a round."""
+
+    gigaflops: float
+    products: list[float] = field(default_factory=list)
+    ceiling: list[float] = field(default_factory=list)
+
+
+def measure(size: tuple[int, int], rounds: int, device: str) -> tuple[dict[str, Measurements], Bounds]:
+    """Returns the measurements of all installed learners, and what bounds them, for one size."""
     installed = [name for name, package in LEARNERS.items() if importlib.util.find_spec(package)]
     models = {name: build(LEARNERS[name], *size, device) for name in installed}
     bound = Products(*size, jax.tree.leaves(models["ours"].policy.learner)[0].device)
-    results, bounds = {name: Measurements() for name in installed}, []
+    results, bounds = {name: Measurements() for name in installed}, Bounds(bound.flops / 1e9)
     kinds: dict[str, Callable[[OffPolicyAlgorithm], float]] = {
         "updates": updates,
         "rollout": rollout,
         "training": training,
     }
     for _ in range(rounds):
-        bounds.append(bound.per_second())
+        bounds.products.append(bound.per_second())
+        bounds.ceiling.append(bound.peak())
         for kind, rate in kinds.items():
             for name, model in models.items():
                 getattr(results[name], kind).append(rate(model))
     return results, bounds
 
 
-def table(results: dict[str, Measurements], bounds: list[float]) -> str:
+def table(results: dict[str, Measurements], bounds: Bounds) -> str:
     """Returns the rows of one size in Markdown."""
     lines = []
     for name, rates in results.items():
@@ -202,7 +227,7 @@ def table(results: dict[str, Measurements], bounds: list[float]) -> str:
             own, ours = (np.array(getattr(r, kind)) for r in (rates, results["ours"]))
             cells.append(f"{np.median(own):,.0f}")
             cells.append("" if name == "ours" else f"{np.median(ours / own):.1f}x")
-        share = np.median(np.array(rates.updates) / np.array(bounds))
+        share = np.median(np.array(rates.updates) / np.array(bounds.products))
         lines.append("| " + " | ".join([*cells, f"{share:.0%}"]) + " |")
     return "\n".join(lines)
 
@@ -235,7 +260,8 @@ def main() -> None:
     for size in SIZES:
         results, bounds = measure(size, arguments.rounds, arguments.device)
         text.append(
-            f"\n{size[0]} observations, {size[1]} actions (products alone: {np.median(bounds):,.0f} updates/s)\n\n"
+            f"\n{size[0]} observations, {size[1]} actions: {bounds.gigaflops:.2f} GFLOP an update. Products alone "
+            f"{np.median(bounds.products):,.0f} updates/s, ceiling {np.median(bounds.ceiling):,.0f} updates/s\n\n"
             "| learner | updates/s | ours over it | rollout steps/s | ours over it | training steps/s | ours over it "
             f"| bound |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n{table(results, bounds)}\n"
         )
