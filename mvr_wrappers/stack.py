@@ -35,7 +35,8 @@ class EnvOptions(TypedDict, total=False):
         rig: a CameraRig, or a mapping for `CameraRig.from_config`.
         clip: ClipSettings, or a mapping of the fields to change.
         relevance: RelevanceSettings, likewise.
-        reward: RewardSettings, likewise.
+        reward: RewardSettings, likewise. A word is meant for the base env, as in `env_kwargs`: Meta-World's tasks pay a
+            "dense" reward, or a "sparse" one of 1 at success and 0 elsewhere.
         schedule: ScheduleSettings, likewise.
         seed: of everything random in filming and learning (0); envs are seeded by `reset`.
         device: of scorer and learning: "auto" (the default), "cpu", "cuda", "cuda:N".
@@ -55,7 +56,7 @@ class EnvOptions(TypedDict, total=False):
     rig: CameraRig | Mapping[str, Any] | None
     clip: ClipSettings | Mapping[str, Any] | None
     relevance: RelevanceSettings | Mapping[str, Any] | None
-    reward: RewardSettings | Mapping[str, Any] | None
+    reward: RewardSettings | Mapping[str, Any] | str | None
     schedule: ScheduleSettings | Mapping[str, Any] | None
     seed: int | None
     device: str | None
@@ -105,9 +106,12 @@ class EnvPlan:
         env, filming, engine = ({key: given[key] for key in part if key in given} for part in (_ENV, _FILMING, _ENGINE))
         overrides = {key: value for key, value in given.items() if key not in (*_ENV, *_FILMING, *_ENGINE)}
         scorer = overrides.pop("scorer", None)
+        task_reward = overrides.pop("reward") if isinstance(overrides.get("reward"), str) else None
         if isinstance(overrides.get("rig"), CameraRig):
             overrides["rig"] = overrides["rig"].to_config()
         spec = get_task(task, **overrides, scorer=scorer if isinstance(scorer, str) else None)
+        if task_reward is not None:
+            env["env_kwargs"] = _with_task_reward(task_reward, env.get("env_kwargs", {}), spec)
         engine |= {key: getattr(spec, key) for key in ("prompt", "method", "weight", "relevance", "reward", "schedule")}
         engine["scorer"] = spec.scorer if scorer is None else scorer
         return cls(spec, env, filming, engine)
@@ -127,6 +131,18 @@ class EnvPlan:
             return [functools.partial(make_task_env, self.spec, **self.env) for _ in numbers]
         spec = dataclasses.replace(self.spec, clip=sized(self.spec.clip, engine))
         return [functools.partial(_make_filmed_env, spec, self.env, self.filming, number) for number in numbers]
+
+
+def _with_task_reward(word: str, env_kwargs: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
+    """Returns the arguments of the base env with `reward=word` among them."""
+    if "reward" not in spec.make.kwargs:
+        raise ConfigError(
+            f"reward is {word!r}, but the base env of {spec.name} has one reward only; words such as 'sparse' are for "
+            "Meta-World's tasks. For RewardSettings give a mapping, such as reward={'rule': 'potential'}"
+        )
+    if env_kwargs.get("reward", word) != word:
+        raise ConfigError(f"reward is {word!r}, and env_kwargs says {env_kwargs['reward']!r}; leave one of them out")
+    return {**env_kwargs, "reward": word}
 
 
 def make_task_env(

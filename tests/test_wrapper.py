@@ -317,7 +317,7 @@ class TestMake:
         with pytest.raises(ConfigError, match="prompt"):
             gym.make("MVR/tiny", prompt="")
 
-    @pytest.mark.parametrize("task", ["tiny", *load_registry()])
+    @pytest.mark.parametrize("task", ["tiny", "hammer-v3", "assembly-v3", "Ant-v5", "HalfCheetah-v5", "Humanoid-v5"])
     def test_the_checkers_of_gymnasium_and_sb3_pass(self, task: str) -> None:
         if task in load_registry() and load_registry()[task].family == "metaworld":
             pytest.importorskip("metaworld")

@@ -6,11 +6,14 @@ import functools
 from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
 
 Positions = Literal["reset", "fixed"]
+Reward = Literal["dense", "sparse"]
+GOAL_MARGIN = 1e-3  # metres
 
 
 def make(
@@ -18,6 +21,7 @@ def make(
     *,
     env_name: str,
     positions: Positions = "reset",
+    reward: Reward = "dense",
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
     **kwargs: Any,
@@ -28,6 +32,7 @@ def make(
         env_id: `Meta-World/goal_observable`; metaworld has been imported.
         env_name: such as `hammer-v3-goal-observable`.
         positions: see `ObjectPositions`.
+        reward: see `TaskReward`.
         max_episode_steps: time limit.
         render_mode: of `render()`, which filming does not use.
         kwargs: further arguments of `gymnasium.make`.
@@ -35,6 +40,10 @@ def make(
     Returns:
         An env with observations float64 (39,): hand, gripper and objects now and one step ago, and the goal. `info`
         holds `success`, 1.0 or 0.0, at each step.
+
+    Raises:
+        UnknownNameError: Meta-World has no such env.
+        ConfigError: `positions` or `reward` is none of their words.
     """
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as ENVIRONMENTS
 
@@ -46,11 +55,17 @@ def make(
     task.action_space.seed()  # the constructor seeds it as well: all envs would explore alike
     task.render_mode = render_mode  # the id does not take it, the env does
     # The observation space was set while the goal was still hidden: it bounds the goal to zero.
-    task.observation_space = task.sawyer_observation_space
+    task.observation_space = _with_width(task.sawyer_observation_space)
     if max_episode_steps is not None:
         task.max_path_length = max_episode_steps  # Meta-World's own limit, beyond which stepping is an error
     _hide_reward_function(task)
-    return ObjectPositions(env, positions)
+    return TaskReward(ObjectPositions(env, positions), reward)
+
+
+def _with_width(space: gym.spaces.Box) -> gym.spaces.Box:
+    """Returns the space with a millimetre to either side where a goal never moves: Gymnasium warns of no width."""
+    margin = np.where(space.low == space.high, GOAL_MARGIN, 0.0)
+    return gym.spaces.Box(space.low - margin, space.high + margin, dtype=np.float64)
 
 
 def _hide_reward_function(task: Any) -> None:
@@ -114,3 +129,23 @@ class ObjectPositions(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._task._freeze_rand_vec = False
         self._task.reset_model()  # rejects positions that lie too close together
         self._task._freeze_rand_vec = True
+
+
+class TaskReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Decides what a Meta-World task pays at each step: a float, which Meta-World's own reward is not always.
+
+    - "dense" pays Meta-World's own reward, between 0 and 10;
+    - "sparse" pays 1 at a step at which the task is solved and 0 at any other.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], reward: Reward = "dense") -> None:
+        if reward not in get_args(Reward):
+            raise ConfigError(f"reward is {reward!r}; give one of {', '.join(get_args(Reward))}")
+        RecordConstructorArgs.__init__(self, reward=reward)
+        gym.Wrapper.__init__(self, env)
+        self._sparse = reward == "sparse"
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Steps the env."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, float(info["success"] > 0 if self._sparse else reward), terminated, truncated, info
