@@ -245,8 +245,8 @@ def test_what_metaworld_does_not_know_is_refused() -> None:
         _make(env_name="pusch-v3-goal-observable")
     with pytest.raises(ConfigError, match="positions is 'random'; give one of reset, fixed"):
         _make(positions="random")
-    with pytest.raises(ConfigError, match="reward is 'sparce'; give one of dense, sparse"):
-        gym.make("MVR/push-v3", reward="sparce")
+    with pytest.raises(ConfigError, match="reward is 'spare'; give one of dense, sparse"):
+        gym.make("MVR/push-v3", reward="spare")
     with pytest.raises(ConfigError, match="reward is 'sparse', and env_kwargs says 'dense'"):
         gym.make("MVR/push-v3", reward="sparse", env_kwargs={"reward": "dense"})
     with pytest.raises(ConfigError, match="reward is 'sparse', but the base env of Ant-v5 has one reward only"):
