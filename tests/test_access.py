@@ -8,25 +8,10 @@ import pytest
 
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
 from mvr_wrappers.filming import CameraRig
-from mvr_wrappers.filming.access import as_rig, as_state_fn, find_mujoco, state_size
+from mvr_wrappers.filming.access import as_rig, as_state_fn, state_size
 from tests.tiny_env import TinyEnv
 
 VECTOR = gym.spaces.Box(-np.inf, np.inf, (4,), np.float64)
-
-
-def test_the_simulation_is_found_through_wrappers() -> None:
-    env = TinyEnv()
-    model, data = find_mujoco(gym.wrappers.TimeLimit(env, 5))
-    assert model is env.model and data is env.data
-
-
-def test_an_env_with_another_kind_of_model_is_refused() -> None:
-    env: Any = gym.make("CartPole-v1")
-    env.unwrapped.model = "a neural network"
-    with pytest.raises(
-        EnvError, match=r"CartPoleEnv has no MuJoCo.* \.model is a str .* \.data a NoneType.* get_mujoco="
-    ):
-        find_mujoco(env)
 
 
 def test_vectors_become_new_float32_vectors() -> None:

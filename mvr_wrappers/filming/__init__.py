@@ -6,12 +6,13 @@ with explained():
     ensure_gl()  # before MuJoCo is imported, which reads the choice
     import mujoco as _mujoco  # noqa: F401  a back end that cannot start may already fail here
 
-from mvr_wrappers.filming.access import AnyEnv, GetMujoco, StateFn, find_mujoco
+from mvr_wrappers.filming.access import StateFn
 from mvr_wrappers.filming.cameras import Camera, CameraRig
 from mvr_wrappers.filming.episode import FilmedEpisode, film_episode
 from mvr_wrappers.filming.filmed_env import FilmedEnv
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, find_mujoco
 
 __all__ = [
     "AnyEnv",

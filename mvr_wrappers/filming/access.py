@@ -1,4 +1,4 @@
-"""How filming reaches into an env: its simulation, its state vectors, its rig."""
+"""What filming takes from an env besides its simulation: state vectors, a rig that fits, the time limit."""
 
 from __future__ import annotations
 
@@ -13,41 +13,30 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming.cameras import CameraRig
+from mvr_wrappers.filming.simulation import AnyEnv
 
-AnyEnv: TypeAlias = gym.Env[Any, Any]
 StateFn: TypeAlias = Callable[[Any], NDArray[Any]]
-GetMujoco: TypeAlias = Callable[[AnyEnv], tuple[mujoco.MjModel, mujoco.MjData]]
 
 
-def find_mujoco(env: AnyEnv) -> tuple[mujoco.MjModel, mujoco.MjData]:
-    """Returns `env.unwrapped.model` and `env.unwrapped.data`.
+def read_rig(rig: CameraRig | Mapping[str, Any]) -> CameraRig:
+    """Returns the rig meant by an argument `rig=`.
 
     Raises:
-        EnvError: they do not exist or are not MuJoCo's.
+        ConfigError: a mapping that describes no rig.
     """
-    base = env.unwrapped
-    model, data = getattr(base, "model", None), getattr(base, "data", None)
-    if not isinstance(model, mujoco.MjModel) or not isinstance(data, mujoco.MjData):
-        raise EnvError(
-            f"{type(base).__name__} has no MuJoCo simulation to film: its .model is a {type(model).__name__} and its "
-            f".data a {type(data).__name__}. If it keeps them elsewhere, give get_mujoco=lambda env: (model, data)."
-        )
-    return model, data
+    return rig if isinstance(rig, CameraRig) else CameraRig.from_config(rig)
 
 
 def as_rig(rig: CameraRig | Mapping[str, Any] | None, model: mujoco.MjModel) -> CameraRig:
-    """Returns the rig meant by an argument `rig=`, checked against the model.
+    """Returns the rig meant by an argument `rig=`, checked against the model; None is the one the model suggests.
 
     Raises:
         ConfigError: a mapping that describes no rig.
         UnknownNameError: the model lacks a camera or a body of the rig.
     """
-    if rig is None:
-        rig = CameraRig.default(model)
-    elif not isinstance(rig, CameraRig):
-        rig = CameraRig.from_config(rig)
-    rig.check(model)
-    return rig
+    chosen = CameraRig.default(model) if rig is None else read_rig(rig)
+    chosen.check(model)
+    return chosen
 
 
 def as_state_fn(space: gym.Space[Any], state_fn: StateFn | None) -> StateFn:
@@ -58,8 +47,9 @@ def as_state_fn(space: gym.Space[Any], state_fn: StateFn | None) -> StateFn:
     """
     if state_fn is None and not (isinstance(space, gym.spaces.Box) and len(space.shape) == 1):
         raise EnvError(
-            f"observations in {space} are no vectors, so relevance cannot be learned on them. Give state_fn=: a "
-            "function from an observation to a state vector (D,)."
+            f"observations in {space} are no vectors, so relevance cannot be learned on them. Give state_fn=, a "
+            "function from an observation to a state vector (D,), such as functools.partial("
+            "gymnasium.spaces.utils.flatten, env.observation_space)."
         )
 
     def to_state(observation: Any) -> NDArray[np.float32]:

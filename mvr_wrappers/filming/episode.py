@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.access import AnyEnv, GetMujoco, StateFn, as_rig, as_state_fn, find_mujoco
+from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn
 from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, simulation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +69,11 @@ def film_episode(
     """
     to_state = as_state_fn(env.observation_space, state_fn)
     observation, _ = env.reset(seed=seed, options=options)
-    model, data = (get_mujoco or find_mujoco)(env)
+    model, data = simulation(env, get_mujoco)
     views = as_rig(rig, model).views
-    with Renderer(model, size, quality) as renderer:
-        recorder = Recorder(model)
-        recorder.start(data, to_state(observation))
+    recorder = Recorder(model)
+    recorder.start(data, to_state(observation))
+    with Renderer(recorder.looks.model, size, quality) as renderer:
         rewards, infos, over = [], [], False
         while not over:
             observation, reward, terminated, truncated, info = env.step(policy(observation))
@@ -81,5 +82,5 @@ def film_episode(
             infos.append(info)
             over = terminated or truncated
         times = np.unique([*range(0, len(recorder), every), len(recorder) - 1])
-        frames = film(renderer, recorder.physics, times, views)
+        frames = film(renderer, recorder.physics, times, views, recorder.looks)
     return FilmedEpisode(frames, times, recorder.states, np.array(rewards), infos)

@@ -15,21 +15,13 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from mvr_wrappers.clips import Clip, clip_starts, frame_indices
-from mvr_wrappers.errors import NonFiniteError
-from mvr_wrappers.filming.access import (
-    AnyEnv,
-    GetMujoco,
-    StateFn,
-    as_rig,
-    as_state_fn,
-    find_mujoco,
-    state_size,
-    time_limit,
-)
+from mvr_wrappers.errors import EnvError, NonFiniteError
+from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
 from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.gl import check_gl
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
 from mvr_wrappers.settings import ClipSettings, merge
 
 DEFAULT_IMAGE_SIZE = 224
@@ -43,15 +35,15 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     episode shorter than a clip is made up for by the next one. Clips wait until `pop_clips` takes them.
 
     Args:
-        env: any env whose `unwrapped` has MuJoCo's `model` and `data`, else give `get_mujoco`.
-        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `CameraRig.default` of the model.
+        env: any env whose `unwrapped` has MuJoCo's `model` and `data`, or dm_control's `physics`; else give
+            `get_mujoco`. A model that is None is looked for again at the first reset.
+        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `CameraRig.default` of the first model.
         clip: what is filmed: settings, or a mapping of those to change. `image_size` None means 224 pixels.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
-        get_mujoco: env -> (model, data), asked at each reset.
+        get_mujoco: env -> (model, data), asked at each reset and each step filmed.
         seed: of the choice of views.
 
     Attributes:
-        rig: the cameras; `Clip.views` are indices into `rig.views`.
         clip: the settings.
         state_dim: D, length of a state vector.
         film_seconds: wall time of rendering so far.
@@ -83,12 +75,15 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         get_mujoco: GetMujoco | None = None,
         seed: int = 0,
     ) -> None:
-        self._get_mujoco = get_mujoco or find_mujoco
-        self.rig = as_rig(rig, self._get_mujoco(env)[0])
+        self._get_mujoco = get_mujoco
+        self._rig = None if rig is None else read_rig(rig)
+        model = model_if_made(env, get_mujoco)
+        if model is not None:
+            self._rig = as_rig(self._rig, model)
         self.clip = merge(ClipSettings(), clip, "clip")
         RecordConstructorArgs.__init__(
             self,
-            rig=self.rig.to_config(),
+            rig=None if self._rig is None else self._rig.to_config(),
             clip=asdict(self.clip),
             state_fn=state_fn,
             get_mujoco=get_mujoco,
@@ -107,6 +102,17 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         longest = time_limit(env)
         if longest is not None and longest + 1 < self.clip.length:
             self._warn_too_short(f"episodes of this env end after {longest} steps")
+
+    @property
+    def rig(self) -> CameraRig:
+        """The cameras; `Clip.views` are indices into `rig.views`.
+
+        Raises:
+            EnvError: the rig is to be what the model suggests, and the model is made at the first reset.
+        """
+        if self._rig is None:
+            raise EnvError(f"{self.env} makes its model at its first reset, and the rig follows from it; reset first")
+        return self._rig
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Resets the env; films what there is of an unfinished episode first.
@@ -133,7 +139,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._step += 1
         state = self._checked_state(observation, float(reward))
         if self._recorder is not None:
-            self._recorder.append(self._data, state)
+            self._record(self._recorder, state)
             if terminated or truncated:
                 if len(self._recorder) < self.clip.length and not self._warned:
                     self._warn_too_short(f"an episode ended after {self._step} steps")
@@ -160,12 +166,21 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _begin(self, state: NDArray[np.float32]) -> None:
         """Starts recording, after making sure that it can be filmed: the episode's end would be late to find out."""
-        model, self._data = self._get_mujoco(self.env)
-        self.rig.check(model)
+        model, data = simulation(self.env, self._get_mujoco)
+        self._rig = as_rig(self._rig, model)
         check_gl()
         self._due = False
         self._recorder = Recorder(model)
-        self._recorder.start(self._data, state)
+        self._recorder.start(data, state)
+
+    def _record(self, recorder: Recorder, state: NDArray[np.float32]) -> None:
+        """Records the state after a step; a model that took another's place amid an episode begins a new recording."""
+        model, data = simulation(self.env, self._get_mujoco)
+        if model is recorder.model:
+            recorder.append(data, state)
+            return
+        self._finish()
+        self._begin(state)
 
     def _finish(self) -> None:
         """Films what was recorded and cuts it into clips; too short an episode makes the next one due."""
@@ -183,8 +198,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         began = time.perf_counter()
         # A renderer holds tens of megabytes of meshes and textures, and opens fast beside what it then films: with
         # many envs in a process it is better not kept.
-        with Renderer(recorder.model, self.clip.image_size or DEFAULT_IMAGE_SIZE, self.clip.quality) as renderer:
-            frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views])
+        size, looks = self.clip.image_size or DEFAULT_IMAGE_SIZE, recorder.looks
+        with Renderer(looks.model, size, self.clip.quality) as renderer:
+            frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views], looks)
         self.film_seconds += time.perf_counter() - began
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):

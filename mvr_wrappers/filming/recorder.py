@@ -6,6 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.filming.looks import Looks
+
 _SIGNATURE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
@@ -14,7 +16,12 @@ class Recorder:
 
     Args:
         model: the model simulated.
+
+    Attributes:
+        looks: how the model looked, from `start` on.
     """
+
+    looks: Looks
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self.model = model
@@ -33,11 +40,13 @@ class Recorder:
             data: the simulation, read only.
             state: float32 (D,), the state the agent sees; not copied.
         """
+        self.looks = Looks(self.model)
         self._physics, self._states = [], []
         self.append(data, state)
 
     def append(self, data: mujoco.MjData, state: NDArray[np.float32]) -> None:
         """Records the state after a step; arguments as of `start`."""
+        self.looks.watch(len(self))
         physics = np.empty(self._size)
         mujoco.mj_getState(self.model, data, physics, _SIGNATURE)
         self._physics.append(physics)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import gl
 from mvr_wrappers.filming.cameras import Camera
+from mvr_wrappers.filming.looks import Looks
 from mvr_wrappers.filming.recorder import restore
 
 MAX_GEOMS = 10_000
@@ -118,14 +119,16 @@ def film(
     physics: NDArray[np.float64],
     times: Sequence[int] | NDArray[np.int64],
     cameras: Sequence[Camera],
+    looks: Looks | None = None,
 ) -> NDArray[np.uint8]:
     """Renders recorded physics states, each once a view.
 
     Args:
-        renderer: of the model the states were recorded from.
+        renderer: of the model the states were recorded from; of `looks.model` if `looks` are given.
         physics: float64 (T, P), what `Recorder.physics` holds.
         times: (T',), which of them to render.
         cameras: the V views.
+        looks: how the model looked at those times; None takes it as it is.
 
     Returns:
         uint8 (V, T', H, W, 3), RGB, upright.
@@ -135,6 +138,8 @@ def film(
     fitted = [camera.fit(model) for camera in cameras]
     frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
     for i, time in enumerate(times):
+        if looks is not None:
+            looks.restore(time)
         restore(model, data, physics[time])
         for v, camera in enumerate(fitted):
             renderer.render(data, camera, out=frames[v, i])
