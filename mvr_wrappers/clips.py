@@ -55,11 +55,13 @@ class Clip:
         states: float32 (L, D), the states the frames were taken from, in order.
         frames: uint8 (V, F, H, W, 3), RGB, upright.
         views: int64 (V,), index of each filmed view in the camera rig.
+        prompt: what `reset(options={"prompt": ...})` asked of the episode; None is the env's own prompt.
     """
 
     states: NDArray[np.float32]
     frames: NDArray[np.uint8]
     views: NDArray[np.int64]
+    prompt: str | None = None
 
     def __post_init__(self) -> None:
         """Checks ranks and that frames and views are parallel."""

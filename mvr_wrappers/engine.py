@@ -19,6 +19,7 @@ from mvr_wrappers.clock import Clock
 from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
 from mvr_wrappers.gallery import Gallery
 from mvr_wrappers.pool import ClipPool
+from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.registry import get_task
 from mvr_wrappers.runner import JobRunner
 from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
@@ -124,6 +125,14 @@ class RewardEngine:
             schedule=spec.schedule,
             **own,
         )
+
+    def for_prompt(self, prompt: str) -> Self:
+        """Returns a new engine of another prompt that has learned nothing yet: the same settings, seed and scorer.
+
+        Raises:
+            ConfigError: the prompt is no text, or blank.
+        """
+        return type(self)(**self.options | {"prompt": prompt, "scorer": self.scorer})
 
     @property
     def scorer(self) -> Scorer:
@@ -318,8 +327,7 @@ class _LazyScorer:
 
 def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
     """Refuses arguments that cannot work, before anything heavy is loaded."""
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise ConfigError(f"prompt is {prompt!r}; write one sentence that says what the behaviour looks like")
+    checked_prompt(prompt)
     if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
         raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
     if not (isinstance(seed, Integral) and int(seed) >= 0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.storage import Arrays, nested, numbered
+
+_ARRAYS = ("states", "frames", "views")  # of a clip; its prompt is that of the engine it waits in
 
 
 class ClipPool:
@@ -61,8 +62,7 @@ class ClipPool:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the clips as named arrays."""
-        names = [field.name for field in fields(Clip)]
-        return nested(**{str(i): {name: getattr(clip, name) for name in names} for i, clip in enumerate(self._clips)})
+        return nested(**{str(i): {name: getattr(clip, name) for name in _ARRAYS} for i, clip in enumerate(self._clips)})
 
     def load(self, header: Mapping[str, Any], arrays: Arrays) -> None:
         """Takes over what `header` and `state_dict` of another pool described."""

@@ -1,0 +1,194 @@
+"""Several prompts: EngineGroup, the engines by prompt, and EnginePerEnv, which of them shapes which env."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.errors import ConfigError, EngineError
+from mvr_wrappers.scorers import Scorer
+
+_INDEX = "engines.json"
+
+
+class EngineGroup(Mapping[str, RewardEngine]):
+    """Reward engines by prompt: a mapping that grows as prompts are asked for, with one scorer for all.
+
+    Args:
+        engines: at least one, each of another prompt. The first is the one that later ones are made like.
+        lent: whether these engines are somebody else's, so that `close` leaves them open.
+
+    Raises:
+        ConfigError: no engine, or two of one prompt.
+    """
+
+    def __init__(self, engines: Iterable[RewardEngine], *, lent: bool = False) -> None:
+        given = list(engines)
+        self._engines = {engine.prompt: engine for engine in given}
+        if not given or len(self._engines) < len(given):
+            raise ConfigError(f"give engines of different prompts, got {[engine.prompt for engine in given]}")
+        self._first = given[0]
+        self._lent = given if lent else []
+
+    def __getitem__(self, prompt: str) -> RewardEngine:
+        return self._engines[prompt]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._engines)
+
+    def __len__(self) -> int:
+        return len(self._engines)
+
+    @property
+    def first(self) -> RewardEngine:
+        """The engine that the others are made like."""
+        return self._first
+
+    def obtain(self, prompt: str) -> RewardEngine:
+        """Returns the engine of a prompt; makes one with the settings and the scorer of the first if there is none.
+
+        Raises:
+            ConfigError: the prompt is no text, or blank.
+        """
+        if prompt not in self._engines:
+            self._engines[prompt] = self._first.for_prompt(prompt)
+        return self._engines[prompt]
+
+    def save(self, folder: str | Path) -> None:
+        """Writes each engine to a file of its own, see `RewardEngine.save`, and an index of them."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [f"engine-{i}.npz" for i in range(len(self))]
+        for name, engine in zip(names, self.values(), strict=True):
+            engine.save(folder / name)
+        (folder / _INDEX).write_text(json.dumps(names), encoding="utf-8")
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        scorer: str | Scorer | None = None,
+        device: str | None = None,
+        mode: str | None = None,
+    ) -> Self:
+        """Returns the group that was saved; the arguments are those of `RewardEngine.load`.
+
+        Raises:
+            EngineError: not a folder that `save` wrote, or written by a newer version, or with a scorer of one's own
+                that was not given.
+        """
+        index = Path(folder) / _INDEX
+        if not index.is_file():
+            raise EngineError(f"{folder} holds no {_INDEX}; give a folder that EngineGroup.save wrote")
+        first, *others = [Path(folder) / name for name in json.loads(index.read_text(encoding="utf-8"))]
+        engine = RewardEngine.load(first, scorer=scorer, device=device, mode=mode)
+        shared = engine.scorer
+        return cls([engine, *(RewardEngine.load(path, scorer=shared, device=device, mode=mode) for path in others)])
+
+    def close(self) -> None:
+        """Closes the engines, except those that were lent."""
+        for engine in self.values():
+            if engine not in self._lent:
+                engine.close()
+
+
+class EnginePerEnv:
+    """Which engine each of N envs is shaped by in its present episode, and what passes between envs and engines.
+
+    Each engine's schedule is counted over the steps of its own envs.
+
+    Args:
+        engines: the engines by prompt; those of prompts it lacks are made when needed.
+        prompts: the own prompt of each env: that of an episode whose reset asked for none.
+    """
+
+    def __init__(self, engines: EngineGroup, prompts: Sequence[str]) -> None:
+        self._engines = engines
+        self._own = [engines.obtain(prompt) for prompt in prompts]
+        self.assign([None] * len(prompts))
+
+    @property
+    def engine(self) -> RewardEngine:
+        """The engine of the envs' own prompt.
+
+        Raises:
+            EngineError: they have several.
+        """
+        if any(engine is not self._own[0] for engine in self._own):
+            raise EngineError(
+                "these envs have engines of several prompts: see engines, a mapping from prompt to engine"
+            )
+        return self._own[0]
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompt of each env's present episode."""
+        return [engine.prompt for engine in self._now]
+
+    def assign(self, prompts: Sequence[str | None]) -> None:
+        """Takes over the prompts of the N present episodes; None is the env's own."""
+        pairs = zip(self._own, prompts, strict=True)
+        self._now = [own if prompt is None else self._engines.obtain(prompt) for own, prompt in pairs]
+        numbers = {id(engine): engine for engine in self._now}
+        at = np.array([id(engine) for engine in self._now])
+        self._shares = [(engine, at == number) for number, engine in numbers.items()]
+
+    def submit(self, clips: Iterable[Sequence[Clip]]) -> None:
+        """Hands the clips of each env to the engines of the episodes they were cut from."""
+        for own, of_env in zip(self._own, clips, strict=True):
+            for prompt, of_prompt in itertools.groupby(of_env, key=lambda clip: clip.prompt):
+                engine = own if prompt is None else self._engines.obtain(prompt)
+                engine.submit(list(of_prompt))
+
+    def advance(self, stepped: NDArray[np.bool_]) -> None:
+        """Counts a step of the envs in `stepped`, bool (N,), and does the work it makes due.
+
+        Raises:
+            EngineError: a worker thread failed, or an engine is closed.
+        """
+        for engine, rows in self._shares:
+            engine.advance(int(np.count_nonzero(stepped & rows)))
+
+    def evaluate(
+        self, states: NDArray[np.float32], next_states: NDArray[np.float32], terminated: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns what `RewardEngine.evaluate` returns, each row from the engine of its env."""
+        if len(self._shares) == 1:
+            return self._shares[0][0].evaluate(states, next_states, terminated)
+        shaping, vlm_rewards = np.zeros((2, len(states)), np.float32)
+        for engine, rows in self._shares:
+            shaping[rows], vlm_rewards[rows] = engine.evaluate(states[rows], next_states[rows], terminated[rows])
+        return shaping, vlm_rewards
+
+
+def engine_group(
+    engine: RewardEngine | EngineGroup | None, prompt: str | None, options: Mapping[str, Any]
+) -> EngineGroup:
+    """Returns the group meant by the arguments `engine=` and `prompt=` of a wrapper.
+
+    Args:
+        engine: an engine or a group that is somebody else's, or None for a new engine.
+        prompt: of the new engine, or one that `engine` has.
+        options: further arguments of the new engine.
+
+    Raises:
+        ConfigError: neither or both of `engine` and `prompt` were given.
+    """
+    if engine is None:
+        if prompt is None:
+            raise ConfigError("give prompt=, one sentence that says what the behaviour looks like, or engine=")
+        return EngineGroup([RewardEngine(prompt, **options)])
+    if isinstance(engine, EngineGroup):
+        return engine
+    if prompt is not None and prompt != engine.prompt:
+        raise ConfigError(f"engine= brings its own prompt, {engine.prompt!r}; leave out prompt={prompt!r}")
+    return EngineGroup([engine], lent=True)

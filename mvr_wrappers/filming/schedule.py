@@ -1,0 +1,43 @@
+"""FilmSchedule: which episodes of an env are filmed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class FilmSchedule:
+    """Chooses one episode of every `film_every`, beginning with the first.
+
+    Episodes are counted for each prompt apart: of prompts that take turns, a common count could choose the same one
+    again and again.
+
+    Args:
+        film_every: episodes of a prompt from one that is filmed to the next.
+    """
+
+    __slots__ = ("_episodes", "_film_every", "_missed", "_next")
+
+    def __init__(self, film_every: int) -> None:
+        self._film_every = film_every
+        self._episodes: Counter[str | None] = Counter()
+        self._missed: set[str | None] = set()
+        self._next = False
+
+    def chooses(self, prompt: str | None) -> bool:
+        """Counts a new episode; returns whether it is to be filmed."""
+        turn = self._episodes[prompt] % self._film_every == 0
+        self._episodes[prompt] += 1
+        return turn or self._next or prompt in self._missed
+
+    def begun(self, prompt: str | None) -> None:
+        """Takes note that an episode is being filmed, which makes up for one that was missed."""
+        self._next = False
+        self._missed.discard(prompt)
+
+    def missed(self, prompt: str | None) -> None:
+        """Takes note that nothing came of filming an episode: the next one of its prompt is chosen."""
+        self._missed.add(prompt)
+
+    def choose_next(self) -> None:
+        """Chooses the next episode, whatever the count and the prompt."""
+        self._next = True
