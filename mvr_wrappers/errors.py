@@ -14,8 +14,16 @@ class ConfigError(MVRError, ValueError):
     """A setting, a task file or an argument has a value that cannot work."""
 
 
+class UnknownOptionError(ConfigError, TypeError):
+    """A keyword nobody takes. A TypeError too, as of any call: TorchRL tries `frameskip=` and goes on without it."""
+
+
 class UnknownNameError(MVRError, LookupError):
     """A task, scorer, preset or camera name that does not exist."""
+
+
+class AssetError(MVRError, FileNotFoundError):
+    """A file that the simulation of a task needs, such as a scene, a mesh or a texture, is missing."""
 
 
 class EnvError(MVRError, TypeError):
@@ -41,9 +49,9 @@ class EngineError(MVRError, RuntimeError):
 class MissingExtraError(MVRError, ImportError):
     """An optional dependency is not installed."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        """Names the extra of this distribution that installs `package`."""
-        super().__init__(f"{purpose} needs {package}. Install it with: pip install 'mvr-wrappers[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, first: str = "") -> None:
+        """Names the extra of this distribution that installs `package`, after the commands `first`."""
+        super().__init__(f"{purpose} needs {package}. Install it with: {first}pip install 'mvr-wrappers[{extra}]'")
 
 
 def nearest(name: str, valid: Iterable[str], count: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,12 @@ except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise
 
 Layer = dict[str, Any]
 
-SECTIONS = ("defaults", "presets", "families", "tasks")
+SECTIONS = ("names", "defaults", "presets", "families", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A task file as written.
+    """A task file as written, but for its section `names`: tasks stand here one by one.
 
     Attributes:
         path: where it was read from.
@@ -48,6 +49,7 @@ class _Loader(SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
+_PLACEHOLDER = re.compile(r"{(\w*)}")
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
@@ -114,11 +116,37 @@ def read_task_file(path: str | Path) -> TaskFile:
             raise ConfigError(f"{path}: {name} is not a section. Nearest: {near}. All: {', '.join(SECTIONS)}")
     for section in SECTIONS:
         _require_mapping(document.setdefault(section, {}), path, section)
-        if section != "defaults":
+        if section not in ("names", "defaults"):
             for name, layer in document[section].items():
                 _require_mapping(layer, path, f"{section}.{name}")
+    document["tasks"] = _one_by_one(document["tasks"], document.pop("names"), path)
     _check_references(document, path)
     return TaskFile(path=path, **document)
+
+
+def _one_by_one(tasks: dict[str, Layer], names: dict[str, Any], path: Path) -> dict[str, Layer]:
+    """Returns a task for each value of the placeholders in its key: `{robot}-walk` becomes `h1-walk`, `g1-walk` ...
+
+    A task that is written under its own name takes the place of one that comes of a placeholder.
+    """
+    for placeholder, values in names.items():
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise ConfigError(f"{path}: names.{placeholder} must be a list of texts, got {values!r}")
+    single: dict[str, Layer] = {}
+    for key, layer in tasks.items():
+        placeholders = list(dict.fromkeys(_PLACEHOLDER.findall(key)))
+        for placeholder in placeholders:
+            if placeholder not in names:
+                near = nearest(placeholder, names)
+                raise ConfigError(f"{path}: tasks.{key}: names has no {placeholder!r}; add it there. Nearest: {near}")
+        for values in itertools.product(*(names[placeholder] for placeholder in placeholders)):
+            chosen = dict(zip(placeholders, values, strict=True))
+            name = _PLACEHOLDER.sub(lambda found, chosen=chosen: chosen[found[1]], key)  # type: ignore[misc]
+            if name in single:
+                raise ConfigError(f"{path}: tasks.{key} stands for {name!r}, as another key does; change one of them")
+            if not placeholders or name not in tasks:
+                single[name] = layer
+    return single
 
 
 def _check_references(document: dict[str, Layer], path: Path) -> None:

@@ -66,7 +66,7 @@ class MakeSpec(StrictFields):
 
     id: str
     module: str | None = None
-    adapter: Literal["metaworld"] | None = None
+    adapter: Literal["metaworld", "humanoid_bench"] | None = None
     max_episode_steps: Annotated[Int, Field(gt=0)] | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
 

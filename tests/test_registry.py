@@ -249,7 +249,7 @@ def test_every_shipped_task_has_an_id_that_names_strings_only() -> None:
         spec.to_json()
 
 
-@pytest.mark.parametrize("name", ["h1hand-balance_hard-v0", "h1-walk-v0", "reach.red", "a_1"])
+@pytest.mark.parametrize("name", ["h2hand-balance_hard-v0", "h2-walk-v0", "reach.red", "a_1"])
 def test_task_names_of_every_family_make_valid_ids(write: Any, forget: None, name: str) -> None:
     register_tasks(write(FAMILY + f"tasks:\n  {name}: {{family: tiny, prompt: x}}\n"))
     assert gym.spec(f"MVR/{name}").id == f"MVR/{name}"

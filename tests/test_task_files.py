@@ -75,6 +75,18 @@ def _message(path: Path) -> str:
         (TASK + FAMILY + "defaults: {name: x}\n", ["defaults.name cannot be set here"]),
         (FAMILY + "tasks:\n  a: {name: x, family: tiny, prompt: x}\n", ["tasks.a.name cannot be set here"]),
         (TASK + FAMILY + "  b: {extends: b}\n", ["families.b", "no family 'b'"]),
+        (TASK + FAMILY + "names: [h1]\n", ["names must be a mapping", "got ['h1']"]),
+        (TASK + FAMILY + "names: {robot: h1}\n", ["names.robot must be a list of texts, got 'h1'"]),
+        (TASK + FAMILY + "names: {robot: [1]}\n", ["names.robot must be a list of texts, got [1]"]),
+        (
+            FAMILY + "names: {robot: [h1]}\ntasks:\n  '{robt}-run': {family: tiny, prompt: x}\n",
+            ["tasks.{robt}-run: names has no 'robt'; add it there. Nearest: robot"],
+        ),
+        (
+            FAMILY + "names: {a: [x], b: [x]}\ntasks:\n  '{a}-run': {family: tiny}\n  '{b}-run': {family: tiny}\n",
+            ["tasks.{b}-run stands for 'x-run', as another key does"],
+        ),
+        (FAMILY + "tasks:\n  'x-{-y': {family: tiny, prompt: x}\n", ["tasks.x-{-y: a name is made of letters"]),
     ],
 )
 def test_a_malformed_file_names_the_file_the_key_and_the_mend(write: Any, text: str, expected: list[str]) -> None:
@@ -117,3 +129,17 @@ def test_exponents_and_separators_are_numbers_and_anchors_merge(write: Any) -> N
         "b": {"x": 1, "y": 2},
         "c": {"x": 3, "y": 2},
     }
+
+
+def test_a_placeholder_in_a_name_makes_one_task_for_each_of_its_values(write: Any) -> None:
+    path = write(
+        FAMILY
+        + "names: {robot: [h1, g1], size: [s, l]}\n"
+        + "tasks:\n"
+        + "  '{robot}-lift_{size}': {family: tiny, prompt: a robot lifting}\n"
+        + "  '{robot}-{robot}': {family: tiny, prompt: two robots}\n"
+        + "  g1-lift_l: {family: tiny, prompt: written out}\n"
+    )
+    prompts = {name: spec.prompt for name, spec in load_registry(path).items()}
+    lifting = dict.fromkeys(("h1-lift_s", "h1-lift_l", "g1-lift_s"), "a robot lifting")
+    assert prompts == {**lifting, "g1-lift_l": "written out", "h1-h1": "two robots", "g1-g1": "two robots"}

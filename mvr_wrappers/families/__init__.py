@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +10,23 @@ from typing import Any
 import gymnasium as gym
 
 from mvr_wrappers.errors import ConfigError, MissingExtraError
-from mvr_wrappers.families import metaworld
+from mvr_wrappers.families import humanoid_bench, humanoid_bench_patches, metaworld
 from mvr_wrappers.task_spec import TaskSpec
 
 __all__ = ["make_base_env"]
 
-_ADAPTERS: dict[str | None, Callable[..., gym.Env[Any, Any]]] = {None: gym.make, "metaworld": metaworld.make}
-_EXTRAS = {"metaworld": "metaworld"}  # package -> the extra of this distribution that installs it
+_ADAPTERS: dict[str | None, Callable[..., gym.Env[Any, Any]]] = {
+    None: gym.make,
+    "metaworld": metaworld.make,
+    "humanoid_bench": humanoid_bench.make,
+}
+_LOADERS: dict[str, Callable[[], object]] = {"humanoid_bench": humanoid_bench_patches.load}
+# Package -> the extra of this distribution that installs it, and the commands that come before.
+_EXTRAS = {
+    "metaworld": ("metaworld", ""),
+    "humanoid_bench": ("humanoid-bench", humanoid_bench.INSTALL),
+    "dm_control": ("humanoid-bench", ""),
+}
 
 
 def make_base_env(spec: TaskSpec, **kwargs: Any) -> gym.Env[Any, Any]:
@@ -30,6 +41,7 @@ def make_base_env(spec: TaskSpec, **kwargs: Any) -> gym.Env[Any, Any]:
 
     Raises:
         MissingExtraError: the package that holds the env is not installed.
+        AssetError: the env's package lacks a file of its scene.
         ConfigError: there is no such env, or it does not take these arguments.
     """
     if spec.make.module is not None:
@@ -42,11 +54,14 @@ def make_base_env(spec: TaskSpec, **kwargs: Any) -> gym.Env[Any, Any]:
 
 
 def _import(module: str, task: str) -> None:
+    load = _LOADERS.get(module, functools.partial(importlib.import_module, module))
     try:
-        importlib.import_module(module)
+        load()
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        package = (error.name or "").partition(".")[0]
+        if package in _EXTRAS:
+            extra, first = _EXTRAS[package]
+            raise MissingExtraError(package, extra, f"the task {task}", first) from error
+        if package != module.partition(".")[0]:
             raise  # the package is there, and something it needs is not: its own message says what
-        if module in _EXTRAS:
-            raise MissingExtraError(module, _EXTRAS[module], f"the task {task}") from error
         raise ConfigError(f"the task {task} needs the package {module}; install it, or mend make.module") from error
