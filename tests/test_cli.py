@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -13,6 +14,7 @@ import tests.tiny_task
 from mvr_agents import cli
 from mvr_agents.command import commands, dispatch
 from mvr_agents.config import TrainConfig
+from mvr_agents.pictures.video import write_video
 
 TINY = f"{tests.tiny_task.TASKS}:tiny"
 
@@ -132,11 +134,25 @@ def test_tasks_of_ones_own_file_are_listed(capsys: pytest.CaptureFixture[str]) -
     assert "MVR/tiny" in capsys.readouterr().out
 
 
-def test_score_prints_a_table_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["score", "tiny", "a ball", "a cube", "--episodes", "1"]) == 0
+def test_score_prints_a_table_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["score", "tiny", "a ball", "a cube", "--episodes", "1", "--outputs", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    assert (tmp_path / "tiny" / "score.png").is_file()
     assert '"a ball"' in printed and '"a cube"' in printed
     assert "azimuth 0°" in printed and "all views" in printed and "10 random clips" in printed
+
+
+def test_score_takes_a_video(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    video, outputs = tmp_path / "a.mkv", ["--outputs", str(tmp_path)]
+    write_video(video, np.zeros((50, 32, 32, 3), np.uint8), 10)
+    assert cli.main(["score", str(video), "a ball", "a cube", "--scorer", "fake", *outputs]) == 0
+    printed = capsys.readouterr().out
+    assert all(
+        text in printed for text in ("0.0 - 2.0", "3.0 - 5.0", "a ball", "a cube", str(tmp_path / "score/a.png"))
+    )
+    assert (tmp_path / "score" / "a.png").is_file()
+    assert "give sentences" in complaint(capsys, "score", str(video))
+    assert "there is no video" in complaint(capsys, "score", "absent.mp4", "a ball")
 
 
 def test_film_names_its_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

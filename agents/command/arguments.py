@@ -53,24 +53,30 @@ class FilmArgs:
 
 @dataclass(frozen=True, slots=True)
 class ScoreArgs:
-    """Score random and, for Meta-World's tasks, scripted behaviour against sentences, view by view.
+    """Score the clips of a video, or a task's random and scripted behaviour view by view, against sentences.
 
     Attributes:
-        task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
+        source: a video file, or a task: a name that `mvr tasks` lists, or FILE.yaml:NAME for one of your own file.
         sentences: what to score against; none takes the task's own prompt.
-        scorer: the video-language model; without it, the task's.
+        scorer: the video-language model; without it, the task's, and pocket for a video.
         weights: local file of its weights.
-        episodes: of each behaviour.
-        seed: episode i starts from seed + i.
+        episodes: of each behaviour of a task.
+        seed: of a task; episode i starts from seed + i.
+        seconds: length of a clip of a video.
+        overlap: share of such a clip that the next one shows again.
+        outputs: where the picture is written, OUTPUTS/<task>/score.png or OUTPUTS/score/<video>.png.
         device: of the scorer: auto, cpu, cuda, cuda:N.
     """
 
-    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK-OR-VIDEO")]
     sentences: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[SENTENCE ...]")] = ()
     scorer: str | None = None
     weights: Path | None = None
     episodes: int = 2
     seed: int = 0
+    seconds: float = 2.0
+    overlap: float = 0.5
+    outputs: Path = Path("outputs")
     device: str = "auto"
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from mvr_wrappers.registry import get_task, load_registry
 
 from ..config import TrainConfig
 from ..extras import is_installed
-from .arguments import DoctorArgs, EvalArgs, FilmArgs, ScoreArgs, TasksArgs
-
-console = Console()
+from .arguments import DoctorArgs, EvalArgs, FilmArgs, TasksArgs
+from .terminal import console, progress, say, say_files
 
 
 def train(config: TrainConfig) -> int:
@@ -25,7 +20,7 @@ def train(config: TrainConfig) -> int:
     from ..runs.report import report
     from ..train import train as run_training
 
-    run = run_training(config, notify=_say)
+    run = run_training(config, notify=say)
     console.print(report(run))
     return 0
 
@@ -37,7 +32,7 @@ def evaluate(args: EvalArgs) -> int:
 
     run = SavedRun.open(args.run, args.device)
     seed = run.seed if args.seed is None else args.seed
-    with _progress("playing", args.episodes) as tick:
+    with progress("playing", args.episodes) as tick:
         result = run.evaluate(args.episodes, seed, tick)
     table = Table("", "mean", "lowest", "highest", title=escape(f"{run.spec.name}: {args.episodes} episodes"))
     for name, values, form in (("task return", result.returns, ".1f"), ("steps", result.lengths, ".0f")):
@@ -48,7 +43,7 @@ def evaluate(args: EvalArgs) -> int:
     if args.video:
         with console.status("filming"):
             paths = film_task(run.spec, run.policy, args.run / "episode.mp4", seed=seed)
-        _say_files(*paths)
+        say_files(*paths)
     return 0
 
 
@@ -62,36 +57,7 @@ def film(args: FilmArgs) -> int:
         paths = film_task(
             *(spec, args.policy, video), size=args.size, every=args.every, quality=args.quality, seed=args.seed
         )
-    _say_files(*paths)
-    return 0
-
-
-def score(args: ScoreArgs) -> int:
-    """Scores clips of known behaviour, and prints a table a sentence, one row a view."""
-    from mvr_wrappers.scorers import load_scorer
-
-    from ..pictures.scoring import BehaviourScores, behaviours, score_behaviours, separation
-
-    spec = get_task(args.task, scorer=args.scorer)
-    sentences = args.sentences or (spec.prompt,)
-    scorer = load_scorer(spec.scorer, args.device, weights=args.weights)
-    scores: list[BehaviourScores] = []
-    with _progress("filming and scoring", args.episodes * len(behaviours(spec))) as tick:
-        scores.extend(score_behaviours(spec, scorer, sentences, args.episodes, args.seed, tick))
-    counts = ", ".join(f"{len(each.psi)} {each.behaviour} clips" for each in scores)
-    for number, sentence in enumerate(sentences):
-        table = Table("view", *(each.behaviour for each in scores), title=escape(f'"{sentence}"'))
-        table.caption = f"{spec.scorer}: mean ± deviation of the score over {counts}"
-        psi = [each.psi[:, :, number] for each in scores]
-        columns: list[tuple[int | slice, str]] = [*enumerate(scores[0].views), (slice(None), "all views")]
-        if len(psi) == 2:
-            table.add_column("AUC, scripted against random")
-        for view, label in columns:
-            cells = [f"{values[:, view].mean():.3f} ± {values[:, view].std():.3f}" for values in psi]
-            if len(psi) == 2:
-                cells.append(f"{separation(psi[1][:, view].ravel(), psi[0][:, view].ravel()):.2f}")
-            table.add_row(label, *cells)
-        console.print(table)
+    say_files(*paths)
     return 0
 
 
@@ -119,20 +85,3 @@ def doctor(args: DoctorArgs) -> int:
         if check.remedy:
             console.print(f"        -> {escape(check.remedy)}", soft_wrap=True, highlight=False)
     return int(sick)
-
-
-@contextmanager
-def _progress(work: str, episodes: int) -> Iterator[Callable[[], object]]:
-    """Shows a bar while episodes are played, gone when they are over; yields what moves it on by one."""
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(f"{work}, {episodes} episodes", total=episodes)
-        yield lambda: progress.advance(task)
-
-
-def _say(line: str) -> None:
-    console.print(escape(line), soft_wrap=True, highlight=False)
-
-
-def _say_files(*paths: Path) -> None:
-    for path in paths:
-        _say(str(path))

@@ -15,12 +15,13 @@ from mvr_wrappers.registry import task_names
 from ..config import TrainConfig
 from . import arguments as args
 from . import commands
+from .score import score
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "train": (TrainConfig, commands.train),
     "eval": (args.EvalArgs, commands.evaluate),
     "film": (args.FilmArgs, commands.film),
-    "score": (args.ScoreArgs, commands.score),
+    "score": (args.ScoreArgs, score),
     "tasks": (args.TasksArgs, commands.tasks),
     "doctor": (args.DoctorArgs, commands.doctor),
 }

@@ -65,8 +65,8 @@ def draw_curve(metrics: Metrics, path: Path, title: str) -> None:
         path: the PNG file.
         title: the heading.
     """
-    figure = _figure(8.0, 8.0)
-    figure.suptitle(_wrapped(title, 76), fontsize=13, x=0.02, ha="left")
+    figure = new_figure(8.0, 8.0)
+    figure.suptitle(wrapped(title, 76), fontsize=13, x=0.02, ha="left")
     returns, success, vlm = figure.subplots(3, 1, sharex=True)
     _draw_points(returns, metrics, "eval_return", BLUE, "evaluation, deterministic policy")
     _draw_line(returns, metrics, "task_return", ORANGE, "training episodes")
@@ -87,7 +87,7 @@ def draw_curve(metrics: Metrics, path: Path, title: str) -> None:
             axes.legend(loc="best", fontsize=9)
         else:
             axes.text(0.5, 0.5, "not reported", transform=axes.transAxes, ha="center", va="center", color=GREY)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_filmstrip(strips: Sequence[Strip], path: Path, title: str) -> None:
@@ -99,11 +99,11 @@ def draw_filmstrip(strips: Sequence[Strip], path: Path, title: str) -> None:
         title: the heading.
     """
     n_frames, (height, width) = len(strips[0].frames), strips[0].frames.shape[1:3]
-    title = _wrapped(title, 100)
+    title = wrapped(title, 100)
     label, heading, cell = 1.7, 0.4 + 0.25 * (title.count("\n") + 1), 1.25
     row = cell * height / width
     total_width, total_height = label + cell * n_frames + 0.1, heading + (row + 0.08) * len(strips) + 0.35
-    figure = _figure(total_width, total_height, layout=None)
+    figure = new_figure(total_width, total_height, layout=None)
     figure.text(0.1 / total_width, 1 - 0.15 / total_height, title, fontsize=13, va="top")
     for i, strip in enumerate(strips):
         bottom = 1 - (heading + (row + 0.08) * (i + 1)) / total_height
@@ -117,7 +117,7 @@ def draw_filmstrip(strips: Sequence[Strip], path: Path, title: str) -> None:
         figure.text(0.12 / total_width, middle, strip.label, va="center", **style)
     right = (label + cell * n_frames) / total_width
     figure.text(right, 0.1 / total_height, "time →", ha="right", color=GREY, fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_relevance(trace: Trace, path: Path, title: str) -> None:
@@ -132,8 +132,8 @@ def draw_relevance(trace: Trace, path: Path, title: str) -> None:
     left, right, total_width = 1.05, 0.25, 11.0
     strip = (total_width - left - right) / n_frames * height / width
     total_height = 0.8 + strip + 4.9
-    figure = _figure(total_width, total_height, layout=None)
-    figure.text(0.2 / total_width, 1 - 0.15 / total_height, _wrapped(title, 110), fontsize=13, va="top")
+    figure = new_figure(total_width, total_height, layout=None)
+    figure.text(0.2 / total_width, 1 - 0.15 / total_height, wrapped(title, 110), fontsize=13, va="top")
     span = (left / total_width, (total_width - left - right) / total_width)
 
     def axes_at(bottom: float, inches: float) -> Axes:
@@ -163,7 +163,7 @@ def draw_relevance(trace: Trace, path: Path, title: str) -> None:
     if relevance.get_legend_handles_labels()[0]:
         relevance.legend(loc="best", fontsize=9)
     relevance.tick_params(labelbottom=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_points(axes: Axes, metrics: Metrics, column: str, color: str, label: str) -> None:
@@ -198,11 +198,12 @@ def _thousands() -> Any:
     return FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
-def _wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int) -> str:
+    """Returns the text in lines of at most `width` characters."""
     return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
 
 
-def _figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
     """Returns an empty figure of a size in inches, outside pyplot: no global state, no window."""
     require("drawing pictures", "matplotlib")
     from matplotlib.figure import Figure
@@ -210,5 +211,6 @@ def _figure(width: float, height: float, layout: str | None = "constrained") -> 
     return Figure(figsize=(width, height), dpi=DPI, layout=layout, facecolor="white")  # type: ignore[arg-type]
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure to a PNG file."""
     figure.savefig(path)

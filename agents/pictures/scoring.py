@@ -1,15 +1,16 @@
-"""What a scorer thinks of a task: clips of known behaviour, scored against sentences, view by view."""
+"""What a scorer thinks of a task or a video: clips, scored against sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.clips import Clip
+from mvr_wrappers.clips import Clip, clip_starts
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.registry import TaskSpec
@@ -19,6 +20,10 @@ from mvr_wrappers.stack import make_task_env
 from ..runs.evaluate import evaluate
 from ..runs.policies import has_scripted_policy, make_policy
 from .run_pictures import view_label
+from .score_figure import ScoredFilm
+from .video import read_clips
+
+CLIPS_AT_ONCE = 16  # of a video, through the scorer: bounds memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +34,13 @@ class BehaviourScores:
         behaviour: name of the policy.
         views: names of the V views.
         psi: float32 (N, V, P), of N clips from V views against P sentences (paper section 4.1).
+        episode: the first episode on film, from the first view.
     """
 
     behaviour: str
     views: tuple[str, ...]
     psi: NDArray[np.float32]
+    episode: ScoredFilm
 
 
 def score_behaviours(
@@ -57,17 +64,53 @@ def score_behaviours(
     Raises:
         ConfigError: no episode was as long as a clip.
     """
+    if episodes < 1:
+        raise ConfigError(f"{episodes} episodes to score; give at least 1")
     text = scorer.embed_text(list(sentences))
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
     for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
-        evaluate(env, make_policy(behaviour, spec, env.action_space, seed), episodes, seed, tick)
-        clips: list[Clip] = env.pop_clips()
+        policy = make_policy(behaviour, spec, env.action_space, seed)
+        films = []
+        for number in range(episodes):
+            steps = int(evaluate(env, policy, 1, seed + number, tick).lengths[0])
+            films.append((clip_starts(steps + 1, clip.length, clip.stride), env.pop_clips()))
         env.close()
+        clips: list[Clip] = [clip for _, clips in films for clip in clips]
         if not clips:
             raise ConfigError(f"no episode lasted the {clip.length} states of a clip; give a task of shorter clips")
         psi = np.stack([scorer.embed_video(clip.frames) @ text.T for clip in clips])
-        yield BehaviourScores(behaviour, tuple(view_label(camera) for camera in env.rig.views), psi)
+        views = tuple(view_label(camera) for camera in env.rig.views)
+        starts = next(np.array(starts, np.float64) for starts, _ in films if starts)
+        frames = np.stack([clip.frames[0, clip.frames.shape[1] // 2] for clip in clips[: len(starts)]])
+        spans = np.stack([starts, starts + clip.length], axis=1)
+        film = ScoredFilm(f"{behaviour} behaviour, {views[0]}", frames, spans, psi[: len(starts), 0])
+        yield BehaviourScores(behaviour, views, psi, film)
+
+
+def score_video(
+    path: Path, scorer: Scorer, sentences: Sequence[str], seconds: float = 2.0, overlap: float = 0.5
+) -> ScoredFilm:
+    """Cuts a video into clips and scores each against every sentence.
+
+    Args:
+        path: a video in any container that PyAV reads.
+        scorer: the video-language model.
+        sentences: P, at least one.
+        seconds: length of a clip.
+        overlap: share of a clip that the next one shows again.
+
+    Raises:
+        ConfigError: no sentence, or a video that cannot be read so.
+        MissingExtraError: PyAV is not installed.
+    """
+    if not sentences:
+        raise ConfigError(f"nothing to score {path} against; give at least one sentence")
+    clips = read_clips(path, scorer.n_frames, seconds, overlap, scorer.image_size)
+    batches = (clips.frames[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips.frames), CLIPS_AT_ONCE))
+    videos = np.concatenate([scorer.embed_video(batch) for batch in batches])
+    psi = videos @ scorer.embed_text(list(sentences)).T
+    return ScoredFilm(path.name, clips.frames[:, scorer.n_frames // 2], clips.spans, psi)
 
 
 def behaviours(spec: TaskSpec) -> tuple[str, ...]:

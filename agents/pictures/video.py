@@ -1,8 +1,9 @@
-"""Videos of filmed episodes: all views side by side, as MP4."""
+"""Videos: filmed episodes written as MP4, and any file that PyAV reads cut into clips."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,97 @@ from numpy.typing import NDArray
 from mvr_wrappers.errors import ConfigError
 
 from ..extras import require
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoClips:
+    """Clips cut from a video.
+
+    Attributes:
+        frames: uint8 (N, F, H, W, 3), RGB.
+        spans: float64 (N, 2), seconds from the start of the video at which each clip starts and ends.
+    """
+
+    frames: NDArray[np.uint8]
+    spans: NDArray[np.float64]
+
+
+def read_clips(path: Path, n_frames: int, seconds: float, overlap: float = 0.5, size: int = 224) -> VideoClips:
+    """Cuts a video into clips of equal length.
+
+    Frames are taken at the middle of F equal parts of a clip, by the time stamps of the file, so that the result does
+    not depend on its frame rate. A video shorter than a clip becomes one clip. Of a longer one, what does not fill a
+    last clip is left out.
+
+    Args:
+        path: a video in any container and codec that PyAV reads.
+        n_frames: F.
+        seconds: length of a clip, greater than 0.
+        overlap: share of a clip that the next one shows again, from 0 to below 1, to the nearest frame.
+        size: pixels of the shorter side of the frames; larger pictures are made smaller when they are read.
+
+    Raises:
+        ConfigError: no such file, not a video, a video without frames, or arguments that cannot work.
+        MissingExtraError: PyAV is not installed.
+    """
+    require("reading a video", "av")
+    import av
+
+    if not seconds > 0 or not 0 <= overlap < 1:
+        raise ConfigError(f"clips of {seconds} s that overlap by {overlap}: give more than 0 s, and 0 <= overlap < 1")
+    if not path.is_file():
+        raise ConfigError(f"there is no video {path}")
+    try:
+        times = _times(path)
+        length = times[-1] + (
+            times[-1] / (len(times) - 1) if len(times) > 1 else 1.0
+        )  # the last frame is shown as well
+        period = min(seconds, length) / n_frames
+        due = (np.arange(max(n_frames, math.floor(length / period + 1e-6))) + 0.5) * period
+        frames = _pictures(path, np.searchsorted(times, due, side="right") - 1, size)
+    except av.error.FFmpegError as error:
+        raise ConfigError(f"{path} is no video that can be read: {error}") from error
+    stride = max(1, round(n_frames * (1 - overlap)))
+    starts = np.arange(0, len(frames) - n_frames + 1, stride)
+    clips = frames[starts[:, None] + np.arange(n_frames)]
+    return VideoClips(clips, np.stack([starts, starts + n_frames], axis=1) * period)
+
+
+def _times(path: Path) -> NDArray[np.float64]:
+    """Returns the seconds at which each frame appears, from that of the first."""
+    import av
+
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise ConfigError(f"{path} holds no pictures")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        times = [frame.time for frame in container.decode(stream)]
+        if not times:
+            raise ConfigError(f"{path} has no frames")
+        if None in times:  # a raw stream has no time stamps
+            return np.arange(len(times)) / float(stream.guessed_rate or 25)
+    seconds: NDArray[np.float64] = np.sort(np.array(times, np.float64))
+    return seconds - seconds[0]
+
+
+def _pictures(path: Path, indices: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
+    """Decodes the frames at `indices` (in order, with repetitions): uint8 (len(indices), H, W, 3)."""
+    import av
+
+    wanted, last = set(indices.tolist()), int(indices[-1])
+    found: dict[int, NDArray[np.uint8]] = {}
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for index, frame in enumerate(container.decode(stream)):
+            if index in wanted:
+                scale = min(1.0, size / min(frame.width, frame.height))
+                width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+                found[index] = frame.to_ndarray(format="rgb24", width=width, height=height)
+            if index == last:
+                break
+    return np.stack([found[index] for index in indices.tolist()])
 
 
 def tile(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
