@@ -145,9 +145,3 @@ def draw_noise(actor: Actor, key: Array, n_envs: int) -> tuple[Array, Array]:
 
 store = jax.jit(write, donate_argnames=("storage",))
 """Writes one row in place."""
-
-
-@partial(jax.jit, donate_argnames=("shaping",))
-def store_shaping(shaping: Array, new: Array, row: Array | int) -> Array:
-    """Overwrites shaping (R, E) with rows `new` (K, E) from `row` on, in place."""
-    return jax.lax.dynamic_update_slice(shaping, new, (row, 0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,23 +16,25 @@ from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
+from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.relabelling import FollowsEngine
+from mvr_wrappers.snapshot import RewardSnapshot
 
-from .compiled import store, store_shaping
+from .compiled import store
 from .devices import describe_bytes, find_device, free_memory
 from .normalise import Normaliser
+from .relabel import STATES_AT_ONCE, StateFn, relabel
 from .storage import Filled, Staged, Storage, sample, storage_shapes
 
 _log = logging.getLogger(__name__)
 
-ShapingFn = Callable[[jax.Array, jax.Array, jax.Array], ArrayLike]
-"""(observations (N, D), next observations (N, D), terminated (N,)) -> shaping (N,), all on the device."""
 
-_RELABEL_CHUNK = 65_536  # transitions shaped at once: bounds the memory of `shaping_fn`'s activations
-
-
-class DeviceReplayBuffer(ReplayBuffer):
+class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
     """Transitions on the device. Task reward and shaping are stored apart and added when they are sampled.
+
+    Whenever the engine, if there is one, has published a new snapshot, the shaping of every stored transition is
+    computed anew, on the device, before the next sample.
 
     The memory is stated in the log and checked before it is taken, which happens when the first transition comes. The
     transition added last waits on the host until the next device call takes it along (`staged`) or `flush` is called.
@@ -48,6 +49,8 @@ class DeviceReplayBuffer(ReplayBuffer):
         handle_timeout_termination: do not treat episodes cut by a time limit as terminated.
         n_steps: steps whose rewards are summed.
         gamma: discount of a step, of what `sample` returns with n_steps > 1.
+        engine: gives the shaping; None keeps what was stored.
+        state_fn: observation -> state vector (S,) in operations of jax.numpy; needed where the env was given one.
 
     Raises:
         ConfigError: `optimize_memory_usage`, or too few rows for `n_steps`.
@@ -64,6 +67,8 @@ class DeviceReplayBuffer(ReplayBuffer):
         handle_timeout_termination: bool = True,
         n_steps: int = 1,
         gamma: float = 0.99,
+        engine: RewardEngine | None = None,
+        state_fn: StateFn | None = None,
     ) -> None:
         # Past ReplayBuffer, whose constructor allocates arrays on the host.
         BaseBuffer.__init__(self, max(buffer_size // n_envs, 1), observation_space, action_space, "cpu", n_envs)
@@ -76,6 +81,8 @@ class DeviceReplayBuffer(ReplayBuffer):
         self.n_steps = n_steps
         self.gamma = gamma
         self.jax_device = find_device(device) if isinstance(device, str) else device
+        self.engine = engine
+        self._state_fn = state_fn
         self.staged: Staged | None = None
         self._storage: Storage | None = None
         self._loaded: Storage | None = None
@@ -178,6 +185,7 @@ class DeviceReplayBuffer(ReplayBuffer):
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """Draws a batch for the host, see `ReplayBuffer.sample`; the learner itself samples on the device."""
+        self.relabel()
         self.flush()
         key = jax.random.PRNGKey(np.random.randint(2**31))  # noqa: NPY002 - SB3's buffers draw from it, too
         scales = Normaliser() if env is None else Normaliser.from_vec_normalize(env)
@@ -188,27 +196,29 @@ class DeviceReplayBuffer(ReplayBuffer):
             observations, actions, following, dones[:, None], rewards[:, None], discounts[:, None]
         )
 
-    def relabel(self, shaping_fn: ShapingFn) -> None:
-        """Overwrites the shaping of all stored transitions, in chunks; the task rewards stay as they are."""
+    def relabel(self) -> None:
+        """Brings the shaping of all stored transitions up to date; returns at once if it is, or without an engine."""
+        if self.engine is not None:
+            super().relabel()
+
+    def _overwrite_shaping(self, snapshot: RewardSnapshot) -> None:
         self.flush()
-        storage, rows = self.storage, self.size()
-        shaping = storage.shaping
-        chunk = max(_RELABEL_CHUNK // self.n_envs, 1)
-        for start in range(0, rows, chunk):
-            part = slice(start, min(start + chunk, rows))
-            states, following = (
-                array[part].reshape((-1, array.shape[-1]))
-                for array in (storage.observations, storage.next_observations)
+        storage = self.storage._replace(shaping=None)
+        at_once = STATES_AT_ONCE["cpu" if self.jax_device.platform == "cpu" else "gpu"]
+        try:
+            shaping = relabel(
+                snapshot, storage, self.storage.shaping, self.size(), self._state_fn, self.obs_shape, at_once
             )
-            new = shaping_fn(states, following, storage.terminated[part].ravel())
-            shaping = store_shaping(shaping, jnp.asarray(new, jnp.float32).reshape(-1, self.n_envs), start)
+        except jax.errors.JAXTypeError as error:
+            raise ConfigError("state_fn runs on the device here: write it in operations of jax.numpy") from error
         self.storage = storage._replace(shaping=shaping)
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns what is pickled: the rows that hold transitions, as NumPy arrays, and no device."""
         self.flush()
         filled = Storage(*(np.asarray(part[: self.size()]) for part in self.storage)) if self.size() else None
-        return {**self.__dict__, "_storage": None, "_loaded": filled, "jax_device": None}
+        gone = {"_storage": None, "jax_device": None, "engine": None, "_labelled_by": None}
+        return {**self.__dict__, **gone, "_loaded": filled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes what was pickled; the arrays go to JAX's default device, or where `to` says, at first use."""

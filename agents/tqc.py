@@ -28,6 +28,7 @@ from . import compiled
 from .devices import find_device
 from .jax_policy import AUTO, TQCPolicy
 from .normalise import Normaliser, Statistics
+from .relabel import engine_of
 from .replay import DeviceReplayBuffer, Mirror
 from .tqc_checks import check_arguments, check_loaded, check_spaces, read_report
 from .update import Hyper
@@ -36,9 +37,9 @@ from .update import Hyper
 class TQC(OffPolicyAlgorithm):
     """Truncated quantile critics, with the words, methods and files of Stable-Baselines3.
 
-    The replay buffer lies on the JAX device. One compiled call chooses the actions of a vector step and stores the step
-    before; another samples, learns `gradient_steps` times and moves the target critics. Losses are fetched
-    with the next actions, so nothing waits for them.
+    The replay buffer lies on the JAX device, and its rewards are never stale: see `DeviceReplayBuffer`. One compiled
+    call chooses the actions of a vector step and stores the step before; another samples, learns `gradient_steps` times
+    and moves the target critics. Losses are fetched with the next actions, so nothing waits for them.
 
     A run that goes on from `save` and `save_replay_buffer` continues with the same numbers as one that never stopped,
     bit for bit on the CPU, as long as the env does, too. An `action_noise` draws from NumPy's global generator,
@@ -57,7 +58,8 @@ class TQC(OffPolicyAlgorithm):
         gradient_steps: gradient steps of one training; -1: as many as env steps since the last.
         action_noise: added to the actions while exploring.
         replay_buffer_class: None, or a subclass of DeviceReplayBuffer.
-        replay_buffer_kwargs: its further arguments.
+        replay_buffer_kwargs: its further arguments. Where rewards are shaped by an engine, that of the env has the
+            buffer relabelled; {"engine": engine} names another, {"engine": None} keeps shaping as it was stored.
         optimize_memory_usage: must be False.
         n_steps: steps of n-step returns.
         ent_coef: "auto" learns the entropy coefficient, "auto_0.1" from 0.1 on; a number keeps it there.
@@ -178,6 +180,8 @@ class TQC(OffPolicyAlgorithm):
                 *(self.buffer_size, self.observation_space, self.action_space, self._jax_device, self.n_envs),
                 **{"n_steps": self.n_steps, "gamma": self.gamma, **self.replay_buffer_kwargs},
             )
+        if self.replay_buffer_kwargs.get("engine") is not None:  # the buffer has it; `save` would pickle it
+            self.replay_buffer_kwargs = {k: v for k, v in self.replay_buffer_kwargs.items() if k != "engine"}
         if self.env is not None:  # else it is loaded to predict, and no transition will come
             self.replay_buffer.check_memory()
 
@@ -191,9 +195,23 @@ class TQC(OffPolicyAlgorithm):
         progress_bar: bool = False,
     ) -> TQC:
         """Learns for a number of env steps, see `OffPolicyAlgorithm.learn`."""
+        assert self.replay_buffer is not None
+        if self.replay_buffer.engine is None:
+            self._follow_engine()
         super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
         self._settle()
         return self
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Goes on with another env, and with its engine."""
+        super().set_env(env, force_reset)
+        self._follow_engine()
+
+    def _follow_engine(self) -> None:
+        """Has the replay buffer relabelled by the engine of the env, unless `replay_buffer_kwargs` say otherwise."""
+        engine = engine_of(self.env)
+        if engine is not None and "engine" not in self.replay_buffer_kwargs and self.replay_buffer is not None:
+            self.replay_buffer.set_engine(engine)
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -259,6 +277,7 @@ class TQC(OffPolicyAlgorithm):
         self._settle()
         learning_rate = self.lr_schedule(self._current_progress_remaining)
         self.logger.record("train/learning_rate", learning_rate)
+        self.replay_buffer.relabel()
         self.replay_buffer.flush()
         self.policy.learner, report = compiled.train(
             *(self.policy.spec, self.policy.learner, self.replay_buffer.storage, self.replay_buffer.filled),
@@ -313,6 +332,8 @@ class TQC(OffPolicyAlgorithm):
         super().load_replay_buffer(path, truncate_last_traj)
         check_loaded(self.replay_buffer, old, str(path))
         self.replay_buffer.to(self._jax_device)
+        if old is not None and old.engine is not None:
+            self.replay_buffer.set_engine(old.engine)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_jax_device", "_observations", "_actions", "_report"]

@@ -67,24 +67,6 @@ def test_shaping_is_kept_apart():
     np.testing.assert_allclose(sampled.rewards[:, 0], sampled.observations[:, 0])
 
 
-def test_relabel_overwrites_the_shaping(monkeypatch):
-    monkeypatch.setattr(replay, "_RELABEL_CHUNK", 4)  # two rows at a time, so that the last chunk is cut
-    target = buffer(10)
-    fill(target, 3, {"shaping": 7.0}, done=True)
-    seen = []
-
-    def shaping_fn(observations, next_observations, terminated):
-        seen.append((observations.shape, bool(terminated.all())))
-        return observations[:, 0] + 10 * next_observations[:, 0]
-
-    for _ in range(2):  # twice is once
-        target.relabel(shaping_fn)
-        np.testing.assert_allclose(target.storage.shaping[:3], [[5, 5], [16, 16], [27, 27]])
-        np.testing.assert_array_equal(target.storage.shaping[3:], 0)
-        np.testing.assert_allclose(target.storage.task_rewards[:3, 0], [-7, -6, -5])
-    assert seen[:2] == [((4, 3), True), ((2, 3), True)]
-
-
 @pytest.mark.parametrize("handled", [True, False])
 def test_time_limits_do_not_terminate(handled):
     target = buffer(handle_timeout_termination=handled)

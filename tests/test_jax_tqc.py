@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("jax")
 pytest.importorskip("stable_baselines3")
 
+import jax
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
@@ -210,7 +211,9 @@ def test_action_noise_reaches_env_and_buffer():
 
 def test_learning_stops_at_a_bad_batch_and_keeps_the_networks():
     model = agent(learning_starts=20).learn(40)
-    model.replay_buffer.relabel(lambda observations, *_: np.full(len(observations), np.nan))
+    buffer = model.replay_buffer
+    buffer.flush()
+    buffer.storage = buffer.storage._replace(shaping=jax.numpy.full_like(buffer.storage.shaping, np.nan))
     before, updates = parameters(model), model._n_updates
     with pytest.raises(NonFiniteError, match=r"rewards of the batch for update 21, drawn at env step 41"):
         model.learn(5, reset_num_timesteps=False)

@@ -30,7 +30,8 @@ class RewardLogger(BaseCallback):
     any step) over episodes, `mvr/mean_vlm_reward` over steps, and `engine/...`, see `RewardEngine.metrics`.
 
     Where the agent has a `RelabelReplayBuffer` without an engine, it gets that of the env; and an engine among the
-    agent's `replay_buffer_kwargs` is taken out of there, because `save` would pickle it.
+    agent's `replay_buffer_kwargs` is taken out of there, because `save` would pickle it. (`mvr_agents.TQC` does both by
+    itself.)
     """
 
     engine: RewardEngine | None = None

@@ -13,22 +13,26 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EngineError, EnvError
+from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.relabelling import FollowsEngine
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.states import StateReader
 
 TRANSITIONS_AT_ONCE = 65_536  # relabelled in one pass; bounds memory
 
 
-class RelabelReplayBuffer(ReplayBuffer):
+class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
     """Stores task reward and shaping apart and adds them when sampled.
 
     Whenever the engine has published a new snapshot, the shaping of every stored transition is computed anew before the
-    next sample. It is overwritten, never corrected by differences, so that errors cannot add up and relabelling twice
-    is relabelling once. Usage::
+    next sample. It serves every off-policy algorithm of SB3 and sb3-contrib for continuous actions::
 
         SAC("MlpPolicy", venv, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs={"engine": venv.engine})
+
+    For n-step returns give `n_steps` and `gamma` here and not to the algorithm, which sets up its own buffer alone::
+
+        replay_buffer_kwargs={"engine": venv.engine, "n_steps": 3, "gamma": 0.99}
 
     SB3 pickles `replay_buffer_kwargs` when it saves a model, and an engine is not pickled: either train with
     `RewardLogger`, which takes the engine out of there (and hands it to a buffer that has none), or call
@@ -44,9 +48,11 @@ class RelabelReplayBuffer(ReplayBuffer):
         handle_timeout_termination: as in SB3.
         engine: gives the shaping; may be set later.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
+        n_steps: steps whose rewards are summed, fewer where an episode ends or the newest transition is met.
+        gamma: discount of a step; plays no part where `n_steps` is 1.
 
     Raises:
-        ConfigError: `optimize_memory_usage` is True.
+        ConfigError: `optimize_memory_usage` is True, or `n_steps` do not fit.
         EnvError: the observations are no vectors and `state_fn` is missing.
     """
 
@@ -61,6 +67,8 @@ class RelabelReplayBuffer(ReplayBuffer):
         handle_timeout_termination: bool = True,
         engine: RewardEngine | None = None,
         state_fn: StateFn | None = None,
+        n_steps: int = 1,
+        gamma: float = 0.99,
     ) -> None:
         if optimize_memory_usage:
             raise ConfigError(
@@ -70,16 +78,14 @@ class RelabelReplayBuffer(ReplayBuffer):
             *(buffer_size, observation_space, action_space, device, n_envs),
             handle_timeout_termination=handle_timeout_termination,
         )
+        if not 1 <= n_steps <= self.buffer_size:
+            raise ConfigError(f"n_steps={n_steps} does not fit a replay buffer of {self.buffer_size} steps an env")
         self.engine = engine
+        self.n_steps, self.gamma = n_steps, gamma
         self.shaping = np.zeros_like(self.rewards)
         self._terminated = np.zeros(self.rewards.shape, np.bool_)
-        self._labelled_by: RewardSnapshot | None = None
         self._state_fn = state_fn
         self._read = StateReader(observation_space, state_fn)
-
-    def set_engine(self, engine: RewardEngine) -> None:
-        """Takes the shaping from `engine` from now on, that of stored transitions included."""
-        self.engine, self._labelled_by = engine, None
 
     def add(
         self,
@@ -114,21 +120,12 @@ class RelabelReplayBuffer(ReplayBuffer):
         self.relabel()
         return super().sample(batch_size, env)
 
-    def relabel(self) -> None:
-        """Brings the shaping of all stored transitions up to date; returns at once if it is."""
-        if self.engine is None:
-            raise EngineError(
-                "this RelabelReplayBuffer has no engine (a saved one comes back without): call set_engine(venv.engine)"
-            )
-        snapshot = self.engine.snapshot
-        if snapshot is self._labelled_by:
-            return
+    def _overwrite_shaping(self, snapshot: RewardSnapshot) -> None:
         rows = max(1, TRANSITIONS_AT_ONCE // self.n_envs)
         for start in range(0, self.size(), rows):
-            self._relabel(snapshot, slice(start, min(start + rows, self.size())))
-        self._labelled_by = snapshot
+            self._relabel_rows(snapshot, slice(start, min(start + rows, self.size())))
 
-    def _relabel(self, snapshot: RewardSnapshot, rows: slice) -> None:
+    def _relabel_rows(self, snapshot: RewardSnapshot, rows: slice) -> None:
         states = self._states(self.observations[rows])
         next_states = self._states(self.next_observations[rows]) if snapshot.rule == "potential" else None
         shaping = snapshot.shape(states, next_states, self._terminated[rows].ravel())
@@ -140,17 +137,35 @@ class RelabelReplayBuffer(ReplayBuffer):
         return self._read.batch(flat, len(flat))
 
     def _get_samples(self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None) -> ReplayBufferSamples:
-        """Gathers the transitions at `batch_inds`, of a random env each, as SB3 does."""
-        at = batch_inds, np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3 seeds this one
-        rewards = (self.rewards[at] + self.shaping[at]).reshape(-1, 1)
+        """Gathers what starts at rows `batch_inds`, in a random env each, as SB3 does."""
+        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3 seeds this one
+        rewards, lengths = self._returns(batch_inds, envs, env)
+        last = (batch_inds + lengths - 1) % self.buffer_size, envs
         data = (
-            self._normalize_obs(self.observations[at], env),
-            self.actions[at],
-            self._normalize_obs(self.next_observations[at], env),
-            (self.dones[at] * (1 - self.timeouts[at])).reshape(-1, 1),  # a time-out is not the end of the task
-            self._normalize_reward(rewards, env),
+            self._normalize_obs(self.observations[batch_inds, envs], env),
+            self.actions[batch_inds, envs],
+            self._normalize_obs(self.next_observations[last], env),
+            (self.dones[last] * (1 - self.timeouts[last])).reshape(-1, 1),  # a time-out is not the end of the task
+            rewards.reshape(-1, 1),
         )
-        return ReplayBufferSamples(*map(self.to_torch, data))
+        samples = ReplayBufferSamples(*map(self.to_torch, data))
+        if self.n_steps == 1:
+            return samples  # without discounts: the algorithm's own gamma counts
+        discounts = np.float32(self.gamma) ** lengths.astype(np.float32).reshape(-1, 1)
+        return samples._replace(discounts=self.to_torch(discounts))
+
+    def _returns(
+        self, rows: NDArray[np.int64], envs: NDArray[np.int64], env: VecNormalize | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Returns discounted sums of task rewards plus shaping, (B,), and over how many steps they go, int64 (B,)."""
+        steps = np.arange(self.n_steps)
+        window = (rows[:, None] + steps) % self.buffer_size, envs[:, None]
+        # Beyond the newest row lie transitions of another episode, or nothing.
+        stops = (self.dones[window] > 0) | (window[0] == (self.pos - 1) % self.buffer_size)
+        lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, self.n_steps)
+        rewards = self._normalize_reward(self.rewards[window] + self.shaping[window], env)
+        discounts = np.where(steps < lengths[:, None], np.float32(self.gamma) ** steps.astype(np.float32), 0)
+        return (rewards * discounts).sum(axis=1, dtype=np.float32), lengths
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "engine": None, "_labelled_by": None, "_read": None}
