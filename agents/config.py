@@ -35,7 +35,7 @@ class TrainConfig:
         task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
         prompt: one sentence that says what the behaviour looks like.
         learner: hyper-parameters of the learner.
-        agent: the learner.
+        agent: the learner: TQC in JAX, or of sb3-contrib.
         preset: a preset of the task file; it decides the defaults of all other options.
         scorer: the video-language model that scores clips.
         method: how clips become reward.
@@ -43,7 +43,8 @@ class TrainConfig:
         shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
         seed: of everything random in the run.
         subproc: step each sub-env in a process of its own.
-        device: of the learner, the scorer and the relevance model: auto, cpu, cuda, cuda:N.
+        device: of the scorer and the relevance model: auto, cpu, cuda, cuda:N.
+        agent_device: of the learner, likewise.
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
         outputs: where run directories are written.
         clip: what is filmed.
@@ -55,7 +56,7 @@ class TrainConfig:
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     prompt: str
     learner: Annotated[AgentSettings, tyro.conf.arg(name="")]
-    agent: LearnerName = "sb3-tqc"
+    agent: LearnerName = "jax-tqc"
     preset: str = "default"
     scorer: str = "pocket"
     method: Method = "mvr"
@@ -64,6 +65,7 @@ class TrainConfig:
     seed: int = 0
     subproc: bool = False
     device: str = "auto"
+    agent_device: str = "auto"
     threads: int = 1
     outputs: Path = Path("outputs")
     clip: ClipSettings = field(default_factory=ClipSettings)

@@ -10,6 +10,10 @@ import jax
 from mvr_wrappers.errors import ConfigError
 
 _MEMORY_TABLE = Path("/proc/meminfo")  # of Linux
+_PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
+_MEMORY_VARIABLES = (
+    *(_PREALLOCATE, "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR"),
+)
 
 
 def find_device(name: str) -> jax.Device:
@@ -21,6 +25,7 @@ def find_device(name: str) -> jax.Device:
     Raises:
         ConfigError: another word, or a GPU that JAX does not see.
     """
+    share_gpu_memory()
     if name == "auto":
         return jax.devices()[0]
     kind, _, index = name.partition(":")
@@ -37,8 +42,21 @@ def find_device(name: str) -> jax.Device:
     return devices[int(index or 0)]
 
 
+def share_gpu_memory() -> None:
+    """Keeps JAX from taking three quarters of a GPU's memory at once, which scorer and relevance model may need.
+
+    It then takes what it needs, when it needs it. Without effect once JAX has used a GPU, or where the user has said
+    how much JAX may take, by any of its environment variables.
+    """
+    if not any(variable in os.environ for variable in _MEMORY_VARIABLES):
+        os.environ[_PREALLOCATE] = "false"
+
+
 def free_memory(device: jax.Device) -> int | None:
-    """Returns the bytes that can still be allocated on `device`, None where nothing tells."""
+    """Returns the bytes that can still be allocated on `device`, None where nothing tells.
+
+    On a GPU that is what JAX grants itself; PyTorch, beside it, may have taken some of that.
+    """
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"] - stats["bytes_in_use"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from mvr_wrappers.settings import AgentSettings
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 
-LEARNERS = {"sb3-tqc": "sb3_tqc"}
+LEARNERS = {"jax-tqc": "jax_tqc", "sb3-tqc": "sb3_tqc"}
 """Name -> module of this package that offers what `LearnerModule` says."""
 
 if TYPE_CHECKING:
@@ -24,12 +24,34 @@ else:
 class LearnerModule(Protocol):
     """What the module of a learner offers."""
 
-    def make(self, venv: VecEnv, settings: AgentSettings, **options: Any) -> OffPolicyAlgorithm:
-        """Returns an untrained agent; `options` are `seed`, `device`, `log_dir`, `buffer_class` and `buffer_kwargs`."""
+    def make(
+        self,
+        venv: VecEnv,
+        settings: AgentSettings,
+        *,
+        seed: int,
+        device: str = "auto",
+        log_dir: Path | None = None,
+        relabel: bool = True,
+    ) -> OffPolicyAlgorithm:
+        """Returns an untrained agent.
+
+        Args:
+            venv: what it learns on; `settings["n_envs"]` plays no part here.
+            settings: hyper-parameters; `train_freq` counts vector steps.
+            seed: of networks, exploration and replay; also seeds the venv and Python's, NumPy's and torch's generators.
+            device: auto, cpu, cuda, cuda:N.
+            log_dir: where TensorBoard files go; None writes none.
+            relabel: where an engine shapes the venv, recompute the stored shaping at each of its updates.
+        """
         ...
 
     def load(self, path: Path, device: str) -> OffPolicyAlgorithm:
         """Returns the agent saved at `path`."""
+        ...
+
+    def wait(self, agent: OffPolicyAlgorithm) -> None:
+        """Returns when the updates that were asked of the agent are done."""
         ...
 
 

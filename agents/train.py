@@ -47,7 +47,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         MVRError: a setting that cannot work, a missing extra, or what stopped the training.
     """
     require("training", "stable_baselines3", "matplotlib", "tensorboard", "tqdm", "rich")
-    from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
+    from mvr_wrappers.sb3 import RewardLogger
 
     from .pictures.run_pictures import draw
     from .runs.monitor import Monitor
@@ -60,15 +60,10 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         closing(make_task_env(spec)) as env,
         stop_on_interrupt() as stop,
     ):
+        module = learner(config.agent)  # after sub-processes are started: JAX runs threads
         run = RunDirectory.create(config)  # now that the config has been seen to work
         notify(f"writing to {run.path}")
-        agent = learner(config.agent).make(
-            *(venv, settings),
-            seed=config.seed,
-            device=config.device,
-            log_dir=run.tensorboard,
-            buffer_class=RelabelReplayBuffer if engine is not None else None,
-        )
+        agent = module.make(venv, settings, seed=config.seed, device=config.agent_device, log_dir=run.tensorboard)
         policy = agent_policy(agent)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
@@ -76,6 +71,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             eval_every=settings["eval_every"],
             log_every=max(1, settings["steps"] // LOG_ROWS),
             stop=stop,
+            wait=lambda: module.wait(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
         )

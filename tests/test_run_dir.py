@@ -20,7 +20,7 @@ def config(tmp_path: Path) -> TrainConfig:
 
 def test_the_configuration_is_read_back(config: TrainConfig) -> None:
     run = RunDirectory.create(config)
-    assert run.path.parent == config.outputs / "tiny" / "sb3-tqc"
+    assert run.path.parent == config.outputs / "tiny" / "jax-tqc"
     assert RunDirectory.open(run.path).read_config() == config
 
 

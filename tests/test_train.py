@@ -34,7 +34,14 @@ LEARNER: dict[str, Any] = {
 
 def config(outputs: Path, **overrides: Any) -> TrainConfig:
     learner = LEARNER | overrides.pop("learner", {})
-    options = {"seed": 1, "device": "cpu", "outputs": outputs, "clip": {"image_size": 32}} | overrides
+    options = {
+        "agent": "sb3-tqc",
+        "seed": 1,
+        "device": "cpu",
+        "agent_device": "cpu",
+        "outputs": outputs,
+        "clip": {"image_size": 32},
+    } | overrides
     return TrainConfig.for_task("tiny", learner=learner, **options)
 
 
@@ -169,7 +176,19 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     """A long run in a process group of its own is interrupted as by a terminal, sub-processes and all."""
     options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
-    words = ["train", "tiny", *options, "--net-arch", "8", "--steps", "1000000", "--outputs", str(tmp_path)]
+    words = [
+        "train",
+        "tiny",
+        "--agent",
+        "sb3-tqc",
+        *options,
+        "--net-arch",
+        "8",
+        "--steps",
+        "1000000",
+        "--outputs",
+        str(tmp_path),
+    ]
     words += ["--eval-every", "1000000"] + ["--subproc"] * subproc
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *words],

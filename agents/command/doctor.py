@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,6 +85,19 @@ def _devices() -> Iterator[Check]:
     else:
         remedy = "none is needed for the pocket scorer; for ViCLIP use a GPU and a torch built for it"
         yield Check("GPU", "note", f"none that torch {torch.__version__} can use", remedy)
+    if is_installed("jax"):
+        yield _jax_devices()
+
+
+def _jax_devices() -> Check:
+    """Asks JAX in a process of its own: it starts threads, and may take a GPU's memory."""
+    words = [sys.executable, "-c", "import jax; print(*jax.devices(), sep=', ')"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return Check("JAX", "ok", done.stdout.strip())
+    return Check(
+        "JAX", "note", done.stderr.strip().rpartition("\n")[2], "train with --agent sb3-tqc, or install jax again"
+    )
 
 
 def _gl() -> Iterator[Check]:
@@ -134,16 +149,15 @@ def _rate(job: Callable[[], object]) -> float:
 
 
 def _weights() -> Iterator[Check]:
-    from mvr_wrappers.scorers import pocket, weights
+    from mvr_wrappers.scorers import hub, pocket
 
     if pocket.WEIGHTS.is_file():
         yield Check("weights pocket", "ok", str(pocket.WEIGHTS))
     else:
         yield Check("weights pocket", "problem", f"missing: {pocket.WEIGHTS}", "install the package again")
-    for name, hub in weights.HUB.items():
-        missing = [file for file in (weights.WEIGHTS, weights.VOCABULARY) if not (hub.folder / file).is_file()]
-        if missing:
-            remedy = f"downloaded at first use; or put the files of {hub.repo}, revision {hub.revision}, there by hand"
-            yield Check(f"weights {name}", "note", f"{', '.join(missing)} missing in {hub.folder}", remedy)
+    for name, files in hub.HUB.items():
+        if files.missing:
+            remedy = f"mvr download {name}; or put the files of {files.repo}, revision {files.revision}, there by hand"
+            yield Check(f"weights {name}", "note", f"{', '.join(files.missing)} missing in {files.folder}", remedy)
         else:
-            yield Check(f"weights {name}", "ok", str(hub.folder))
+            yield Check(f"weights {name}", "ok", str(files.folder))

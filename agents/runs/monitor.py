@@ -63,6 +63,7 @@ class Monitor(BaseCallback):
         eval_every: env steps between two evaluations; one more is made before the first step.
         log_every: env steps between two rows.
         stop: training ends when it becomes true.
+        wait: returns when the learner's updates are done, so that their time is not taken for another's.
         engine: of the shaped reward; None if there is none.
         film_seconds: returns the wall time of rendering so far.
     """
@@ -75,11 +76,12 @@ class Monitor(BaseCallback):
         eval_every: int,
         log_every: int,
         stop: StopRequest,
+        wait: Callable[[], None],
         engine: RewardEngine | None,
         film_seconds: Callable[[], float],
     ) -> None:
         super().__init__()
-        self._writer, self._evaluate, self._stop = writer, evaluate, stop
+        self._writer, self._evaluate, self._stop, self._wait = writer, evaluate, stop, wait
         self._eval_every, self._log_every = eval_every, log_every
         self._engine, self._film_seconds = engine, film_seconds
         self._learner_seconds = self._eval_seconds = 0.0
@@ -96,6 +98,7 @@ class Monitor(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         if self._rollout_ended is not None:  # between two rollouts SB3 trains
+            self._wait()
             self._learner_seconds += time.perf_counter() - self._rollout_ended
 
     def _on_rollout_end(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 PACKAGES = (
     *("mvr-wrappers", "gymnasium", "mujoco", "numpy", "torch", "metaworld"),
-    *("stable-baselines3", "sb3-contrib", "transformers", "tyro"),
+    *("stable-baselines3", "sb3-contrib", "jax", "flax", "optax", "transformers", "tyro"),
 )
 """Distributions whose versions are recorded where they are installed."""
 
