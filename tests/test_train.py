@@ -176,19 +176,8 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     """A long run in a process group of its own is interrupted as by a terminal, sub-processes and all."""
     options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
-    words = [
-        "train",
-        "tiny",
-        "--agent",
-        "sb3-tqc",
-        *options,
-        "--net-arch",
-        "8",
-        "--steps",
-        "1000000",
-        "--outputs",
-        str(tmp_path),
-    ]
+    words = ["train", "tiny", "--agent", "sb3-tqc", *options, "--net-arch", "8", "--steps", "1000000"]
+    words += ["--outputs", str(tmp_path)]
     words += ["--eval-every", "1000000"] + ["--subproc"] * subproc
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *words],
