@@ -14,8 +14,10 @@ from mvr_wrappers.registry import register_all
 if TYPE_CHECKING:
     from mvr_wrappers.clips import Clip, ScoredClip
     from mvr_wrappers.engine import RewardEngine
+    from mvr_wrappers.engine_group import EngineGroup
     from mvr_wrappers.errors import MVRError
     from mvr_wrappers.filming import Camera, CameraRig, FilmedEnv
+    from mvr_wrappers.multitask import make_multitask_vec
     from mvr_wrappers.registry import TaskSpec, get_task, load_registry, register_tasks
     from mvr_wrappers.scorers import load_scorer, register_scorer
     from mvr_wrappers.snapshot import RewardSnapshot
@@ -28,6 +30,7 @@ _HOMES = {
     "Camera": "filming",
     "CameraRig": "filming",
     "Clip": "clips",
+    "EngineGroup": "engine_group",
     "FilmedEnv": "filming",
     "MVRError": "errors",
     "MultiViewVLMRewardVectorWrapper": "vector",
@@ -39,6 +42,7 @@ _HOMES = {
     "get_task": "registry",
     "load_registry": "registry",
     "load_scorer": "scorers",
+    "make_multitask_vec": "multitask",
     "register_scorer": "scorers",
     "register_tasks": "registry",
 }
@@ -47,6 +51,7 @@ __all__ = [
     "Camera",
     "CameraRig",
     "Clip",
+    "EngineGroup",
     "FilmedEnv",
     "MVRError",
     "MultiViewVLMRewardVectorWrapper",
@@ -58,6 +63,7 @@ __all__ = [
     "get_task",
     "load_registry",
     "load_scorer",
+    "make_multitask_vec",
     "register_scorer",
     "register_tasks",
 ]

@@ -108,12 +108,14 @@ class EnginePerEnv:
 
     Args:
         engines: the engines by prompt; those of prompts it lacks are made when needed.
-        prompts: the own prompt of each env: that of an episode whose reset asked for none.
+        prompts: the own prompt of each env: that of an episode whose reset asked for none. None is that of the first
+            engine.
     """
 
-    def __init__(self, engines: EngineGroup, prompts: Sequence[str]) -> None:
+    def __init__(self, engines: EngineGroup, prompts: Sequence[str | None]) -> None:
         self._engines = engines
-        self._own = [engines.obtain(prompt) for prompt in prompts]
+        self._own = [engines.first if prompt is None else engines.obtain(prompt) for prompt in prompts]
+        self._asked: list[str | None] = []
         self.assign([None] * len(prompts))
 
     @property
@@ -134,8 +136,11 @@ class EnginePerEnv:
         """The prompt of each env's present episode."""
         return [engine.prompt for engine in self._now]
 
-    def assign(self, prompts: Sequence[str | None]) -> None:
+    def assign(self, prompts: list[str | None]) -> None:
         """Takes over the prompts of the N present episodes; None is the env's own."""
+        if prompts == self._asked:
+            return
+        self._asked = prompts
         pairs = zip(self._own, prompts, strict=True)
         self._now = [own if prompt is None else self._engines.obtain(prompt) for own, prompt in pairs]
         numbers = {id(engine): engine for engine in self._now}
@@ -168,6 +173,19 @@ class EnginePerEnv:
         for engine, rows in self._shares:
             shaping[rows], vlm_rewards[rows] = engine.evaluate(states[rows], next_states[rows], terminated[rows])
         return shaping, vlm_rewards
+
+
+def own_prompts(prompt: str | Sequence[str] | None, count: int) -> list[str | None]:
+    """Returns the prompt of each of `count` envs, meant by a wrapper's `prompt=`; None is left to its `engine=`.
+
+    Raises:
+        ConfigError: several prompts, but not one an env.
+    """
+    if prompt is None or isinstance(prompt, str):
+        return [prompt] * count
+    if len(prompt) != count:
+        raise ConfigError(f"prompt has {len(prompt)} sentences for {count} envs; give one, or one an env")
+    return list(prompt)
 
 
 def engine_group(

@@ -68,4 +68,4 @@ class ClipPool:
         """Takes over what `header` and `state_dict` of another pool described."""
         self.dropped, self._offered = header["dropped"], header["offered"]
         self._rng.bit_generator.state = header["rng"]
-        self._clips = [Clip(**clip) for clip in numbered(arrays)]
+        self._clips = [Clip(clip["states"], clip["frames"], clip["views"]) for clip in numbered(arrays)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from mvr_wrappers.errors import ConfigError
 
@@ -34,3 +37,14 @@ def take_prompt(options: dict[str, Any] | None) -> tuple[str | None, dict[str, A
     prompt = options[OPTION]
     others = {key: value for key, value in options.items() if key != OPTION}
     return None if prompt is None else checked_prompt(prompt), others or None
+
+
+def prompts_of_each(value: Any, count: int) -> list[str | None]:
+    """Reads the option of a vector of `count` envs that gives a prompt, or None, to each.
+
+    Raises:
+        ConfigError: not as many as there are envs, or one that is no prompt.
+    """
+    if not isinstance(value, Sequence | np.ndarray) or len(value) != count:
+        raise ConfigError(f"prompt is {value!r}; give one sentence, or {count}, one an env")
+    return [None if prompt is None else checked_prompt(prompt) for prompt in value]

@@ -45,6 +45,7 @@ __all__ = [
 _Placed = tuple[str, Layer]  # where it stands, for errors, and a layer
 
 NAMESPACE = "MVR"
+BENCHMARKS = ("MT10", "MT25", "MT50")  # ids of Meta-World's lists of tasks, which are vectors: see multitask.py
 _SAMPLE: Layer = {"make": {"id": "sample"}, "prompt": "sample"}  # stands in for what lower layers may leave out
 _FILE_NAME = "registry.yaml"
 
@@ -125,6 +126,8 @@ def register_tasks(path: str | Path) -> dict[str, TaskSpec]:
     path = Path(path).resolve()
     specs, file = load_registry(path), read_task_file(path)
     for name, spec in specs.items():
+        if name in BENCHMARKS:
+            raise ConfigError(f"{path}: tasks.{name} is the name of a benchmark; choose another name")
         if name in task_names() and get_task(name) != spec:
             owner = _registered.get(name, shipped_file()).path
             raise ConfigError(f"{path}: tasks.{name} is already defined otherwise by {owner}; choose another name")
@@ -136,8 +139,8 @@ def register_tasks(path: str | Path) -> dict[str, TaskSpec]:
 
 
 def register_all() -> None:
-    """Registers the ids of the shipped tasks with Gymnasium; their contents are read when one is made."""
-    for name in shipped_file().tasks:
+    """Registers the ids of the shipped tasks and of benchmarks with Gymnasium; they are read when one is made."""
+    for name in (*shipped_file().tasks, *BENCHMARKS):
         _register_id(name, reference=name)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EnginePerEnv
 
 Rows = NDArray[np.bool_]
 
@@ -35,12 +35,12 @@ class TransitionShaper:
     they agree.
 
     Args:
-        engine: gives the term.
+        engines: give the terms.
         n_envs: N.
     """
 
-    def __init__(self, engine: RewardEngine, n_envs: int) -> None:
-        self._engine = engine
+    def __init__(self, engines: EnginePerEnv, n_envs: int) -> None:
+        self._engines = engines
         self._states: NDArray[np.float32] = np.zeros((n_envs, 0), np.float32)
         self._success_known = False
         self._task_return, self._shaped_return, self._vlm_return = (np.zeros(n_envs) for _ in range(3))
@@ -78,7 +78,7 @@ class TransitionShaper:
             success: bool (N,), where the task is solved; None where the env does not say.
             stepped: bool (N,); False where the env was reset instead of stepped; None: all stepped.
         """
-        shaping, vlm_rewards = self._engine.evaluate(self._states, states, terminated)
+        shaping, vlm_rewards = self._engines.evaluate(self._states, states, terminated)
         if stepped is not None and not stepped.all():
             shaping, vlm_rewards = (np.where(stepped, term, np.float32(0)) for term in (shaping, vlm_rewards))
         shaped = rewards + shaping

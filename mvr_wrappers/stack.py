@@ -13,7 +13,8 @@ import gymnasium as gym
 import numpy as np
 
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EnvError, nearest
+from mvr_wrappers.engine_group import EngineGroup
+from mvr_wrappers.errors import ConfigError, EnvError, UnknownOptionError, nearest
 from mvr_wrappers.families import make_base_env
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
 from mvr_wrappers.registry import get_task
@@ -21,6 +22,8 @@ from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings, merge
 from mvr_wrappers.task_info import TaskInfo
 from mvr_wrappers.task_spec import TaskSpec
+
+Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 
 
 class EnvOptions(TypedDict, total=False):
@@ -94,14 +97,18 @@ class EnvPlan:
         """Looks a task up and applies options to it.
 
         Raises:
-            ConfigError: an unknown option (the nearest ones are named), or a value that cannot work.
+            UnknownOptionError: an unknown option; the nearest ones are named.
+            ConfigError: a value that cannot work.
             UnknownNameError: no such task or preset.
         """
         valid = typing.get_type_hints(EnvOptions)
         for key in options:
             if key not in valid:
                 near = nearest(key, valid)
-                raise ConfigError(f"{key} is not an option. Nearest: {near}. All: {', '.join(sorted(valid))}")
+                raise UnknownOptionError(  # in Python's words first, because clients look for them
+                    f"got an unexpected keyword argument {key!r}: {key} is not an option. Nearest: {near}. "
+                    f"All: {', '.join(sorted(valid))}"
+                )
         given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
         env, filming, engine = ({key: given[key] for key in part if key in given} for part in (_ENV, _FILMING, _ENGINE))
         overrides = {key: value for key, value in given.items() if key not in (*_ENV, *_FILMING, *_ENGINE)}
@@ -116,21 +123,44 @@ class EnvPlan:
         engine["scorer"] = spec.scorer if scorer is None else scorer
         return cls(spec, env, filming, engine)
 
+    def count(self, asked: int) -> int:
+        """Returns the number of sub-envs of a vector, `asked`.
+
+        Raises:
+            ConfigError: less than 1.
+        """
+        if asked < 1:
+            raise ConfigError(f"{asked} sub-envs were asked for; give at least 1")
+        return asked
+
+    def prompts(self, count: int) -> list[str]:
+        """Returns the own prompt of each of `count` sub-envs."""
+        return [self.spec.prompt] * count
+
+    def engines(self) -> EngineGroup:
+        """Returns a new engine, of the task's prompt."""
+        return EngineGroup([RewardEngine(**self.engine)])
+
     def make_env(self) -> TaskInfo:
         """Makes the task's own env, unfilmed and unshaped."""
         return make_task_env(self.spec, **self.env)
 
-    def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
+    def makers(
+        self, numbers: Iterable[int], engine: RewardEngine | None, inside: Wrap | None = None
+    ) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs of a vector. They pickle into children and load no scorer there.
 
         Args:
             numbers: of the sub-envs; each draws its views from a generator of its own.
             engine: what they film for; None does not film.
+            inside: a wrapper to put around the task's own env, inside filming.
         """
+        own = functools.partial(_make_inner_env, self.spec, self.env, inside)
         if engine is None:
-            return [functools.partial(make_task_env, self.spec, **self.env) for _ in numbers]
-        spec = dataclasses.replace(self.spec, clip=sized(self.spec.clip, engine))
-        return [functools.partial(_make_filmed_env, spec, self.env, self.filming, number) for number in numbers]
+            return [own for _ in numbers]
+        rig, clip = self.spec.rig, sized(self.spec.clip, engine)
+        films = functools.partial(_make_filmed_env, own, rig=rig, clip=clip, **self.filming)
+        return [functools.partial(films, number=number) for number in numbers]
 
 
 def _with_task_reward(word: str, env_kwargs: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
@@ -223,9 +253,14 @@ def require_filmed(env: object, call: Callable[..., Iterable[bool]]) -> None:
             f"the sub-envs of {env} do not film. Wrap each in FilmedEnv: gymnasium.make_vec(..., "
             "wrappers=[FilmedEnv]), or SB3's make_vec_env(..., wrapper_class=FilmedEnv). Or make an id MVR/<task>"
         )
-    if any(call("has_wrapper_attr", "owns_engine")):
+    if any(call("has_wrapper_attr", "owns_engines")):
         raise EnvError(f"the sub-envs of {env} are shaped already, each by an engine of its own; wrap only FilmedEnvs")
 
 
-def _make_filmed_env(spec: TaskSpec, env: Mapping[str, Any], filming: Mapping[str, Any], number: int) -> FilmedEnv:
-    return film(make_task_env(spec, **env), rig=spec.rig, clip=spec.clip, number=number, **filming)
+def _make_inner_env(spec: TaskSpec, env: Mapping[str, Any], inside: Wrap | None) -> gym.Env[Any, Any]:
+    own = make_task_env(spec, **env)
+    return own if inside is None else inside(own)
+
+
+def _make_filmed_env(make: Callable[[], gym.Env[Any, Any]], **filming: Any) -> FilmedEnv:
+    return film(make(), **filming)

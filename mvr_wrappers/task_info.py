@@ -7,6 +7,8 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
+from mvr_wrappers.prompts import take_prompt
+
 
 def add_task_info(info: dict[str, Any], reward: float) -> None:
     """Adds `task_reward` and, where the env reports `success`, `is_success` (the key of SB3) to the info of a step.
@@ -24,6 +26,10 @@ class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the env; `options["prompt"]`, which only shaping reads, is left out."""
+        return self.env.reset(seed=seed, options=take_prompt(options)[1])
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the env."""

@@ -1,10 +1,10 @@
-"""MultiViewVLMRewardVectorWrapper: Gymnasium vector envs with one engine; and the vector entry point of our ids."""
+"""MultiViewVLMRewardVectorWrapper: Gymnasium vector envs, one engine a prompt; the vector entry point of our ids."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -14,14 +14,16 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from numpy.typing import NDArray
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group, own_prompts
 from mvr_wrappers.errors import ConfigError, EnvError, nearest
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.multitask import read_plan
+from mvr_wrappers.prompts import OPTION, prompts_of_each, take_prompt
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import Rows, TransitionShaper
-from mvr_wrappers.stack import EnvOptions, EnvPlan, json_safe, require_filmed
+from mvr_wrappers.stack import EnvOptions, json_safe, require_filmed
 from mvr_wrappers.states import StateReader
-from mvr_wrappers.wrapper import engine_for
 
 Infos = dict[str, Any]
 VectorStep = tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], Infos]
@@ -30,7 +32,7 @@ VECTORIZATIONS: dict[str, Callable[..., VectorEnv[Any, Any, Any]]] = {"sync": Sy
 
 
 class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
-    """Adds the learned term to the rewards of a vector env; sub-envs film, and one engine in this process scores.
+    """Adds the learned term to the rewards of a vector env; sub-envs film, and one engine a prompt scores, here.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`: `infos` gets the arrays `task_reward`, `vlm_reward` and
     `shaping`, and `mvr_episode` where episodes ended, each with its mask (`_task_reward`, ...). All of Gymnasium's
@@ -40,25 +42,30 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
     - SAME_STEP: the last transition leads to `infos["final_obs"]`, the next one starts at the observation returned;
     - DISABLED: the next transition starts at the observation that `reset(options={"reset_mask": mask})` returned.
 
+    `reset(options={"prompt": ...})` asks for another behaviour in the episodes that begin, in one sentence for all
+    sub-envs or in one for each, see `MultiViewVLMRewardWrapper`. Where a sub-env resets itself its own prompt counts.
+
     Args:
         env: a vector env whose sub-envs are `FilmedEnv`s, such as
             `gym.make_vec("Humanoid-v5", num_envs=8, wrappers=[FilmedEnv])`.
-        prompt: one sentence that says what the behaviour looks like.
+        prompt: one sentence that says what the behaviour looks like; or N, the own prompt of each sub-env, with one
+            engine for each that is different and one scorer for all.
         scorer: a name that `load_scorer` knows, or a scorer.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
         relevance: RelevanceSettings, or a mapping of the fields to change.
         reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs.
-        engine: an engine shared with other envs of this process, instead of `prompt`; close it yourself.
+        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
+        engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
+            `prompt` chooses, else the first. Close it yourself.
         seed: of everything random in learning.
         device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
         mode: "sync" or "async", over that of `schedule`.
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
 
     Attributes:
-        engine: the engine.
-        owns_engine: whether `close` closes the engine too.
+        engines: all engines, a mapping from prompt to engine.
+        owns_engines: whether `close` closes the engines, except one that was given.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -70,7 +77,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
     def __init__(
         self,
         env: VectorEnv[Any, Any, Any],
-        prompt: str | None = None,
+        prompt: str | Sequence[str] | None = None,
         *,
         scorer: str | Scorer = "pocket",
         method: str = "mvr",
@@ -78,7 +85,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
         reward: RewardSettings | Mapping[str, Any] | None = None,
         schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        engine: RewardEngine | None = None,
+        engine: RewardEngine | EngineGroup | None = None,
         seed: int = 0,
         device: str = "auto",
         mode: str | None = None,
@@ -86,23 +93,31 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
-        self.engine = engine_for(engine, prompt, learning | settings)
-        self.owns_engine = engine is None
-        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **self.engine.options, state_fn=state_fn)
+        prompts = own_prompts(prompt, env.num_envs)
+        self.engines = engine_group(engine, prompts[0], learning | settings)
+        self.owns_engines = self.engines is not engine
+        self._per_env = EnginePerEnv(self.engines, prompts)
+        made_like = self.engines.first.options | {"prompt": prompt or self.engines.first.prompt, "state_fn": state_fn}
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **made_like)
         VectorWrapper.__init__(self, env)
         self._autoreset = env.metadata.get("autoreset_mode")
         if not isinstance(self._autoreset, AutoresetMode):
             raise EnvError(f'{env} does not say how it resets: metadata["autoreset_mode"] is {self._autoreset!r}')
         require_filmed(env, functools.partial(call, env))
         self._read = StateReader(env.single_observation_space, state_fn)
-        self._shaper = TransitionShaper(self.engine, env.num_envs)
+        self._shaper = TransitionShaper(self._per_env, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Infos]:
-        """Resets all sub-envs, or those in `options["reset_mask"]`; clips of episodes cut short go to the engine."""
+        """Resets all sub-envs, or those in `options["reset_mask"]`; clips of episodes cut short go to their engines.
+
+        Raises:
+            ConfigError: `options["prompt"]` is neither a sentence nor one for each sub-env.
+        """
         rows = None if options is None else options.get("reset_mask")
-        observations, infos = self.env.reset(seed=seed, options=options)
+        observations, infos = self.env.reset(seed=seed, options=self._hand_out_prompts(options, rows))
         self._collect_clips()
+        self._take_prompts()
         self._shaper.begin(self._states(observations), rows)
         self._ended[slice(None) if rows is None else rows] = False
         return observations, infos
@@ -118,19 +133,33 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         self._ended = terminated | truncated
         if self._ended.any():
             self._collect_clips()
-        self.engine.advance(int(stepped.sum()))
+        self._per_env.advance(stepped)
         reset_states = self._states(observations)
         last_states = self._with_final(reset_states, infos)
         step = self._shaper.step(rewards, last_states, terminated, _success(infos, self.num_envs), stepped)
         for name, values in (("task_reward", rewards), ("vlm_reward", step.vlm_rewards), ("shaping", step.shaping)):
             infos[name], infos[f"_{name}"] = values, stepped.copy()
+        if len(self.engines) > 1:
+            infos["prompt"], infos["_prompt"] = np.array(self._per_env.prompts, object), stepped.copy()
         if self._ended.any():
             totals = self._shaper.finish(self._ended)
             masks = {f"_{name}": self._ended.copy() for name in totals}
             infos["mvr_episode"], infos["_mvr_episode"] = totals | masks, self._ended.copy()
             if self._autoreset is AutoresetMode.SAME_STEP:
                 self._shaper.begin(reset_states, self._ended)
+                self._take_prompts()
+        if not stepped.all():
+            self._take_prompts()
         return observations, step.rewards, terminated, truncated, infos
+
+    @property
+    def engine(self) -> RewardEngine:
+        """The engine of the sub-envs' own prompt.
+
+        Raises:
+            EngineError: they have several.
+        """
+        return self._per_env.engine
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # as in VectorWrapper
@@ -139,10 +168,10 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         return None if spec is None else dataclasses.replace(spec, kwargs=json_safe(spec.kwargs))
 
     def close(self, **kwargs: Any) -> None:
-        """Closes the sub-envs, and the engine unless it was given."""
+        """Closes the sub-envs, and the engines except one that was given."""
         super().close(**kwargs)
-        if self.owns_engine:
-            self.engine.close()
+        if self.owns_engines:
+            self.engines.close()
 
     def _states(self, observations: Any) -> NDArray[np.float32]:
         return self._read.batch(observations, self.num_envs)
@@ -157,8 +186,22 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         return final
 
     def _collect_clips(self) -> None:
-        for clips in call(self.env, "pop_clips"):
-            self.engine.submit(clips)
+        self._per_env.submit(call(self.env, "pop_clips"))
+
+    def _take_prompts(self) -> None:
+        self._per_env.assign(list(call(self.env, "prompt")))
+
+    def _hand_out_prompts(self, options: dict[str, Any] | None, rows: Rows | None) -> dict[str, Any] | None:
+        """Gives each sub-env that is reset its own of N prompts; a single one goes the way of all options."""
+        if options is None or isinstance(options.get(OPTION), str | None):
+            take_prompt(options)  # checks it here, where an error can be read
+            return options
+        asked = prompts_of_each(options[OPTION], self.num_envs)
+        if rows is not None:
+            asked = [prompt if row else None for prompt, row in zip(asked, rows, strict=True)]
+        set_attr: Callable[[str, list[str | None]], None] = self.env.unwrapped.set_attr  # type: ignore[attr-defined]
+        set_attr("next_prompt", asked)
+        return {key: value for key, value in options.items() if key != OPTION} or None
 
 
 def call(env: VectorEnv[Any, Any, Any], name: str, *args: Any) -> tuple[Any, ...]:
@@ -180,28 +223,31 @@ def _success(infos: Infos, n_envs: int) -> Rows | None:
 
 
 def make_vector_env(
-    task: str,
+    task: str | Sequence[str],
     num_envs: int = 1,
     *,
+    use_one_hot: bool = False,
     vectorization: str = "sync",
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     vector_kwargs: Mapping[str, Any] | None = None,
     shaping: bool = True,
-    engine: RewardEngine | None = None,
+    engine: RewardEngine | EngineGroup | None = None,
     **options: Unpack[EnvOptions],
 ) -> VectorEnv[Any, Any, Any]:
     """Makes a vector env of a task: what `gymnasium.make_vec("MVR/<task>", num_envs=N, ...)` calls by default.
 
-    The sub-envs film; one engine in this process scores and learns for all of them.
+    The sub-envs film; in this process one engine a prompt scores and learns for all of them.
 
     Args:
-        task: name of a registered task.
-        num_envs: N.
+        task: name of a registered task; or several, or "MT10", "MT25" or "MT50", see `make_multitask_vec`.
+        num_envs: N; for several tasks a multiple of their number, or 1, which stands for one a task.
+        use_one_hot: end the observations of several tasks with the number of the task as a one-hot vector.
         vectorization: "sync" steps the sub-envs one after the other, "async" each in a process of its own.
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
         vector_kwargs: further arguments of SyncVectorEnv or AsyncVectorEnv (gymnasium.make_vec does not pass them on).
         shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
-        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        engine: an engine, or an EngineGroup, shared with other envs of this process; the options of learning then play
+            no part.
         options: see `EnvOptions`.
 
     Raises:
@@ -211,14 +257,19 @@ def make_vector_env(
     """
     if vectorization not in VECTORIZATIONS:
         raise ConfigError(f"vectorization is {vectorization!r}; give {nearest(vectorization, VECTORIZATIONS)}")
-    if num_envs < 1:
-        raise ConfigError(f"num_envs is {num_envs}; give at least 1")
-    vector = functools.partial(VECTORIZATIONS[vectorization], autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
-    plan = EnvPlan.read(task, options)
-    own = (engine or RewardEngine(**plan.engine)) if shaping else None
-    env = vector(plan.makers(range(num_envs), own))
-    if own is None:
+    plan = read_plan(task, options, use_one_hot)
+    count = plan.count(num_envs)
+    group = (plan.engines() if engine is None else engine_group(engine, None, {})) if shaping else None
+    makers = plan.makers(range(count), None if group is None else group.first)
+    try:
+        env = VECTORIZATIONS[vectorization](makers, autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
+    except RuntimeError as error:
+        if "space" not in str(error):
+            raise
+        raise ConfigError(f"the tasks do not fit into one vector: {error}") from error
+    if group is None:
         return env
-    shaped = MultiViewVLMRewardVectorWrapper(env, engine=own, state_fn=options.get("state_fn"))
-    shaped.owns_engine = engine is None
+    prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
+    shaped = MultiViewVLMRewardVectorWrapper(env, prompt, engine=group, state_fn=options.get("state_fn"))
+    shaped.owns_engines = group is not engine
     return shaped

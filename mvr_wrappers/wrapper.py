@@ -11,8 +11,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import RecordConstructorArgs
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group
 from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
+from mvr_wrappers.multitask import benchmark
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import TransitionShaper
@@ -20,20 +22,7 @@ from mvr_wrappers.sharing import warn_of_separate_engines
 from mvr_wrappers.stack import EnvOptions, EnvPlan, film, json_safe, sized
 from mvr_wrappers.task_info import add_task_info
 
-
-def engine_for(engine: RewardEngine | None, prompt: str | None, options: Mapping[str, Any]) -> RewardEngine:
-    """Returns `engine`, or a new one of `prompt` and `options`.
-
-    Raises:
-        ConfigError: neither or both of `engine` and `prompt` were given.
-    """
-    if engine is None:
-        if prompt is None:
-            raise ConfigError("give prompt=, one sentence that says what the behaviour looks like, or engine=")
-        return RewardEngine(prompt, **options)
-    if prompt is not None and prompt != engine.prompt:
-        raise ConfigError(f"engine= brings its own prompt, {engine.prompt!r}; leave out prompt={prompt!r}")
-    return engine
+_STEPPED = np.array([True])
 
 
 class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -44,6 +33,11 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     reward is `task_reward + shaping`) and, where the env reports success, `is_success`. At the end of an episode
     `info["mvr_episode"]` holds `task_return`, `shaped_return`, `vlm_return`, `length` and, with success reported,
     `success` (at any step).
+
+    `reset(options={"prompt": "..."})` asks for another behaviour in the episode that begins: its clips go to the engine
+    of that prompt, and its steps are shaped by it. An engine is made when its prompt is first asked for, with the same
+    settings and the same scorer; the base env never sees the option. Without it the env's own prompt counts. Once there
+    are several engines, `info["prompt"]` says whose term a step was given.
 
     Args:
         env: an env whose `unwrapped` has MuJoCo's `model` and `data`; a `FilmedEnv` is used as it is.
@@ -56,7 +50,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         relevance: RelevanceSettings, likewise.
         reward: RewardSettings, likewise.
         schedule: ScheduleSettings, likewise.
-        engine: an engine shared with other envs of this process, instead of `prompt`; close it yourself.
+        engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
+            `prompt` chooses one, else the first. Close it yourself.
         seed: of everything random in filming and learning; the env has its own.
         device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
         mode: "sync" or "async", over that of `schedule`.
@@ -64,8 +59,9 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         get_mujoco: env -> (model, data), where `unwrapped` does not have them.
 
     Attributes:
-        engine: the engine.
-        owns_engine: whether `close` closes the engine too.
+        engine: the engine of the env's own prompt.
+        engines: all engines, a mapping from prompt to engine.
+        owns_engines: whether `close` closes the engines, except one that was given.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -96,7 +92,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
         reward: RewardSettings | Mapping[str, Any] | None = None,
         schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        engine: RewardEngine | None = None,
+        engine: RewardEngine | EngineGroup | None = None,
         seed: int = 0,
         device: str = "auto",
         mode: str | None = None,
@@ -105,25 +101,32 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
-        if env.has_wrapper_attr("owns_engine"):
+        if env.has_wrapper_attr("owns_engines"):
             raise EnvError(f"{env} is shaped already; a second term would be added to the first")
         filming: dict[str, Any] = {"rig": rig, "clip": clip, "state_fn": state_fn, "get_mujoco": get_mujoco}
         if isinstance(env, FilmedEnv) and any(value is not None for value in filming.values()):
             raise ConfigError(f"the env is a FilmedEnv already; give {', '.join(filming)} to that, not to this wrapper")
-        self.engine = engine_for(engine, prompt, learning | settings)
-        self.owns_engine = engine is None
+        self.engines = engine_group(engine, prompt, learning | settings)
+        self.owns_engines = self.engines is not engine
+        self._per_env = EnginePerEnv(self.engines, [prompt])
+        self.engine = self._per_env.engine
         # An engine from outside cannot be recorded; the arguments that make one like it can. FilmedEnv records its own.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **self.engine.options | {"seed": seed})
         if not isinstance(env, FilmedEnv):
             env = film(env, **filming | {"clip": sized(clip, self.engine)}, seed=seed)
         self._filmed = env
         gym.Wrapper.__init__(self, self._filmed)
-        self._shaper = TransitionShaper(self.engine, n_envs=1)
+        self._shaper = TransitionShaper(self._per_env, n_envs=1)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Resets the env; clips of an episode that this cuts short go to the engine."""
+        """Resets the env; clips of an episode that this cuts short go to its engine.
+
+        Raises:
+            ConfigError: `options["prompt"]` is no text, or blank.
+        """
         observation, info = self.env.reset(seed=seed, options=options)
-        self.engine.submit(self._filmed.pop_clips())
+        self._per_env.submit([self._filmed.pop_clips()])
+        self._per_env.assign([self._filmed.prompt])
         self._shaper.begin(self._filmed.state(observation)[None])
         return observation, info
 
@@ -137,8 +140,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         observation, reward, terminated, truncated, info = self.env.step(action)
         over = terminated or truncated
         if over:
-            self.engine.submit(self._filmed.pop_clips())
-        self.engine.advance(1)
+            self._per_env.submit([self._filmed.pop_clips()])
+        self._per_env.advance(_STEPPED)
         add_task_info(info, float(reward))
         step = self._shaper.step(
             np.array([float(reward)]),
@@ -147,16 +150,18 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             np.array([info["is_success"]], np.bool_) if "is_success" in info else None,
         )
         info |= {"vlm_reward": step.vlm_rewards[0].item(), "shaping": step.shaping[0].item()}
+        if len(self.engines) > 1:
+            (info["prompt"],) = self._per_env.prompts
         if over:
             totals = self._shaper.finish(np.array([True]))
             info["mvr_episode"] = {name: total[0].item() for name, total in totals.items()}
         return observation, step.rewards[0].item(), terminated, truncated, info
 
     def close(self) -> None:
-        """Closes the env, and the engine unless it was given."""
+        """Closes the env, and the engines except one that was given."""
         super().close()
-        if self.owns_engine:
-            self.engine.close()
+        if self.owns_engines:
+            self.engines.close()
 
 
 class RegisteredEnv(gym.Wrapper[Any, Any, Any, Any]):
@@ -183,7 +188,7 @@ def make_env(
     task: str,
     *,
     shaping: bool = True,
-    engine: RewardEngine | None = None,
+    engine: RewardEngine | EngineGroup | None = None,
     **options: Unpack[EnvOptions],
 ) -> gym.Env[Any, Any]:
     """Makes the env of a task: what `gymnasium.make("MVR/<task>", ...)` calls.
@@ -192,7 +197,8 @@ def make_env(
         task: name of a registered task.
         shaping: False gives the task's own reward, for evaluation: nothing is filmed, no scorer is loaded. `info` still
             has `task_reward` and `is_success`.
-        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        engine: an engine shared with other envs of this process, or an EngineGroup with one for the task's prompt; the
+            options of learning then play no part.
         options: see `EnvOptions`. A `max_episode_steps` given to `gymnasium.make` itself is a time limit outside this
             env, of which it only learns at the next reset.
 
@@ -201,11 +207,15 @@ def make_env(
         ConfigError: an option that does not exist, or a setting that cannot work.
         MissingExtraError: the package that holds the base env is not installed.
     """
+    if benchmark(task) is not None:
+        raise ConfigError(f"MVR/{benchmark(task)} is a vector of tasks: gymnasium.make_vec('MVR/{benchmark(task)}')")
     plan = EnvPlan.read(task, options)
     env: gym.Env[Any, Any] = plan.make_env()
     if shaping:
         if engine is None:
             warn_of_separate_engines()
-        learning = plan.engine if engine is None else {"engine": engine}
+        learning: dict[str, Any] = plan.engine if engine is None else {"engine": engine}
+        if isinstance(engine, EngineGroup):
+            learning["prompt"] = plan.spec.prompt
         env = MultiViewVLMRewardWrapper(env, rig=plan.spec.rig, clip=plan.spec.clip, **plan.filming | learning)
     return RegisteredEnv(env, plan.spec.name, {"task": task, "shaping": shaping, **options})

@@ -21,14 +21,16 @@ from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.gl import check_gl
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.filming.schedule import FilmSchedule
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
+from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.settings import ClipSettings, merge
 
 DEFAULT_IMAGE_SIZE = 224
 
 
 class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Films one episode of every `clip.film_every`, without touching the simulation or its random numbers.
+    """Films one episode of every `clip.film_every` of a prompt, without touching the simulation or its random numbers.
 
     While a chosen episode runs only physics states are recorded. The frames are rendered inside the step that ends it,
     before anyone resets the env, or inside `reset` if that comes first; `close` drops an unfinished episode. A chosen
@@ -47,6 +49,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         clip: the settings.
         state_dim: D, length of a state vector.
         film_seconds: wall time of rendering so far.
+        prompt: what the options of the last reset asked for; None is the env's own prompt.
+        next_prompt: what the next reset asks for unless its options do; forgotten by then.
 
     Raises:
         EnvError: the env has no MuJoCo model, or its observations are no vectors and `state_fn` is missing.
@@ -94,7 +98,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.state_dim = state_size(env.observation_space, self._to_state)
         self._rng = np.random.default_rng(seed)
         self._episode, self._step = -1, 0
-        self._due = False
+        self._schedule = FilmSchedule(self.clip.film_every)
+        self.prompt: str | None = None
+        self.next_prompt: str | None = None
         self._clips: list[Clip] = []
         self.film_seconds = 0.0
         self._recorder: Recorder | None = None
@@ -118,14 +124,18 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Resets the env; films what there is of an unfinished episode first.
 
         Raises:
+            ConfigError: `options["prompt"]` is no text, or blank.
             FilmingError: this episode is to be filmed and OpenGL cannot start.
             NonFiniteError: the observation is NaN or infinite.
         """
+        prompt, options = take_prompt(options)
         self._finish()
         observation, info = self.env.reset(seed=seed, options=options)
+        self.prompt, self.next_prompt = prompt or self.next_prompt, None
         self._episode, self._step = self._episode + 1, 0
+        chosen = self._schedule.chooses(self.prompt)
         state = self._checked_state(observation, 0.0)
-        if self._due or self._episode % self.clip.film_every == 0:
+        if chosen:
             self._begin(state)
         return observation, info
 
@@ -152,7 +162,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def film_next(self) -> None:
         """Chooses the next episode for filming, whatever the count."""
-        self._due = True
+        self._schedule.choose_next()
 
     def pop_clips(self) -> list[Clip]:
         """Hands out the clips filmed since the last call, oldest first, and forgets them."""
@@ -169,7 +179,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         model, data = simulation(self.env, self._get_mujoco)
         self._rig = as_rig(self._rig, model)
         check_gl()
-        self._due = False
+        self._schedule.begun(self.prompt)
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
 
@@ -189,7 +199,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             return
         starts = clip_starts(len(recorder), self.clip.length, self.clip.stride)
         if not starts:
-            self._due = True
+            self._schedule.missed(self.prompt)
             return
         everything = np.arange(len(self.rig))
         views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
@@ -204,13 +214,17 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.film_seconds += time.perf_counter() - began
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
-            self._clips.append(Clip(states[start : start + self.clip.length].copy(), frames[:, row], views))
+            self._clips.append(
+                Clip(states[start : start + self.clip.length].copy(), frames[:, row], views, self.prompt)
+            )
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
         if math.isfinite(reward) and np.isfinite(state).all():
             return state
-        self._recorder, self._due = None, self._due or self._recorder is not None
+        if self._recorder is not None:
+            self._recorder = None
+            self._schedule.missed(self.prompt)
         what = f"state entries {np.flatnonzero(~np.isfinite(state)).tolist()}" if math.isfinite(reward) else "reward"
         raise NonFiniteError(
             f"NaN or infinite {what} at step {self._step} of episode {self._episode} since this env was made. The "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup, engine_group
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.multitask import read_plan, require_one_space
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
-from mvr_wrappers.stack import EnvPlan
 
 AnyEnv = gym.Env[Any, Any]
 
 
 def make_vec_env(
-    env_id: str,
+    env_id: str | Sequence[str],
     n_envs: int = 1,
     seed: int | None = None,
     start_index: int = 0,
@@ -33,14 +34,17 @@ def make_vec_env(
     wrapper_kwargs: Mapping[str, Any] | None = None,
     *,
     shaping: bool = True,
-    engine: RewardEngine | None = None,
+    engine: RewardEngine | EngineGroup | None = None,
+    use_one_hot: bool = False,
     **options: Any,
 ) -> VecEnv:
     """Makes a VecEnv of a task with one engine: SB3's function of the same name, and the same arguments.
 
+    Of several tasks too, as `mvr_wrappers.make_multitask_vec` does for Gymnasium: with one engine a prompt.
+
     Args:
-        env_id: `MVR/<task>`, or the name of a registered task.
-        n_envs: sub-envs.
+        env_id: `MVR/<task>`, or the name of a registered task; or several, or `MVR/MT10`, `MVR/MT25` or `MVR/MT50`.
+        n_envs: sub-envs; for several tasks a multiple of their number, or 1, which stands for one a task.
         seed: of the envs, and of everything random in filming and learning.
         start_index: number of the first sub-env.
         monitor_dir: where `Monitor` writes its files; None writes none.
@@ -51,7 +55,9 @@ def make_vec_env(
         monitor_kwargs: arguments of `Monitor`.
         wrapper_kwargs: arguments of `wrapper_class`.
         shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
-        engine: an engine shared with other envs of this process; the options of learning then play no part.
+        engine: an engine, or an EngineGroup, shared with other envs of this process; the options of learning then play
+            no part.
+        use_one_hot: end the observations of several tasks with the number of the task as a one-hot vector.
         options: see `mvr_wrappers.stack.EnvOptions`.
 
     Raises:
@@ -59,16 +65,17 @@ def make_vec_env(
         ConfigError: an option that does not exist, or a setting that cannot work.
         MissingExtraError: the package that holds the base env is not installed.
     """
-    if not isinstance(env_id, str):
+    if not isinstance(env_id, str | Sequence):
         raise ConfigError(
             f"env_id is {env_id!r}; give the name of a task. For an env of your own: MultiViewVLMRewardVecEnv("
             "stable_baselines3.common.env_util.make_vec_env(env_id, wrapper_class=FilmedEnv, ...), prompt=...)"
         )
     given: dict[str, Any] = {"render_mode": "rgb_array", "seed": seed, **(env_kwargs or {}), **options}
     shaping, engine = given.pop("shaping", shaping), given.pop("engine", engine)
-    plan = EnvPlan.read(env_id, given)  # type: ignore[arg-type]  # it checks them
-    own = (engine or RewardEngine(**plan.engine)) if shaping else None
-    numbers = range(start_index, start_index + n_envs)
+    plan = read_plan(env_id, given, use_one_hot)  # type: ignore[arg-type]  # it checks them
+    count = plan.count(n_envs)
+    group = (plan.engines() if engine is None else engine_group(engine, None, {})) if shaping else None
+    numbers = range(start_index, start_index + count)
     monitored = functools.partial(
         _make_monitored,
         seed=seed,
@@ -77,14 +84,17 @@ def make_vec_env(
         wrapper_class=wrapper_class,
         wrapper_kwargs=wrapper_kwargs or {},
     )
-    makers = zip(plan.makers(numbers, own), numbers, strict=True)
+    makers = zip(plan.makers(numbers, None if group is None else group.first), numbers, strict=True)
     thunks: list[Callable[[], AnyEnv]] = [functools.partial(monitored, make, number) for make, number in makers]
     venv: VecEnv = (vec_env_cls or DummyVecEnv)(thunks, **(vec_env_kwargs or {}))
+    for what in ("observation", "action"):
+        require_one_space(venv.get_attr(f"{what}_space"), what)
     venv.seed(seed)
-    if own is None:
+    if group is None:
         return venv
-    shaped = MultiViewVLMRewardVecEnv(venv, engine=own, state_fn=given.get("state_fn"))
-    shaped.owns_engine = engine is None
+    prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
+    shaped = MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=given.get("state_fn"))
+    shaped.owns_engines = group is not engine
     return shaped
 
 

@@ -1,8 +1,8 @@
-"""MultiViewVLMRewardVecEnv: vector envs of Stable-Baselines3 with one engine."""
+"""MultiViewVLMRewardVecEnv: vector envs of Stable-Baselines3 with one engine a prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,45 +10,52 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group, own_prompts
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.shaping import TransitionShaper
 from mvr_wrappers.stack import require_filmed
 from mvr_wrappers.states import StateReader
 from mvr_wrappers.task_info import add_task_info
-from mvr_wrappers.wrapper import engine_for
 
 Infos = list[dict[str, Any]]
 
 
 class MultiViewVLMRewardVecEnv(VecEnvWrapper):
-    """Adds the learned term to the rewards of a VecEnv; sub-envs film, and one engine in this process scores.
+    """Adds the learned term to the rewards of a VecEnv; sub-envs film, and one engine a prompt scores, here.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`. A `Monitor` inside the sub-envs sees task rewards alone,
     so that SB3's `rollout/ep_rew_mean` is the task return; `RewardLogger` logs the shaped one. Wrap `VecNormalize`
     around this, not inside.
 
+    `set_options({"prompt": "..."})`, or a list of such mappings, one a sub-env, asks for another behaviour in the
+    episodes that the next `reset` begins, see `MultiViewVLMRewardWrapper`. Where a sub-env resets itself its own prompt
+    counts again.
+
     Args:
         venv: a VecEnv whose sub-envs are `FilmedEnv`s, such as SB3's
             `make_vec_env("Humanoid-v5", n_envs=8, wrapper_class=FilmedEnv)`.
-        prompt: one sentence that says what the behaviour looks like.
+        prompt: one sentence that says what the behaviour looks like; or N, the own prompt of each sub-env, with one
+            engine for each that is different and one scorer for all.
         scorer: a name that `load_scorer` knows, or a scorer.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
         relevance: RelevanceSettings, or a mapping of the fields to change.
         reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs.
-        engine: an engine shared with other envs of this process, instead of `prompt`; close it yourself.
+        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
+        engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
+            `prompt` chooses, else the first. Close it yourself.
         seed: of everything random in learning.
         device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
         mode: "sync" or "async", over that of `schedule`.
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
 
     Attributes:
-        engine: the engine.
-        owns_engine: whether `close` closes the engine too.
+        engines: all engines, a mapping from prompt to engine.
+        owns_engines: whether `close` closes the engines, except one that was given.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -60,7 +67,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
     def __init__(
         self,
         venv: VecEnv,
-        prompt: str | None = None,
+        prompt: str | Sequence[str] | None = None,
         *,
         scorer: str | Scorer = "pocket",
         method: str = "mvr",
@@ -68,7 +75,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
         reward: RewardSettings | Mapping[str, Any] | None = None,
         schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        engine: RewardEngine | None = None,
+        engine: RewardEngine | EngineGroup | None = None,
         seed: int = 0,
         device: str = "auto",
         mode: str | None = None,
@@ -76,19 +83,42 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
-        self.engine = engine_for(engine, prompt, learning | settings)
-        self.owns_engine = engine is None
+        prompts = own_prompts(prompt, venv.num_envs)
+        self.engines = engine_group(engine, prompts[0], learning | settings)
+        self.owns_engines = self.engines is not engine
+        self._per_env = EnginePerEnv(self.engines, prompts)
         super().__init__(venv)
         if unwrap_vec_normalize(venv) is not None:
             raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
+        self._all = np.ones(venv.num_envs, np.bool_)
         require_filmed(venv, venv.env_method)
         self._read = StateReader(venv.observation_space, state_fn)
-        self._shaper = TransitionShaper(self.engine, venv.num_envs)
+        self._shaper = TransitionShaper(self._per_env, venv.num_envs)
+
+    @property
+    def engine(self) -> RewardEngine:
+        """The engine of the sub-envs' own prompt.
+
+        Raises:
+            EngineError: they have several.
+        """
+        return self._per_env.engine
+
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """Sets the options of the next reset, for all sub-envs or for each.
+
+        Raises:
+            ConfigError: a prompt is no text, or blank.
+        """
+        for each in options if isinstance(options, list) else [options]:
+            take_prompt(each)  # checks it here: in a child process an error would only end the child
+        super().set_options(options)
 
     def reset(self) -> Any:
-        """Resets all sub-envs; clips of episodes that this cuts short go to the engine."""
+        """Resets all sub-envs; clips of episodes that this cuts short go to their engines."""
         observations = self.venv.reset()
         self._collect_clips()
+        self._take_prompts()
         self._shaper.begin(self._states(observations))
         return observations
 
@@ -101,7 +131,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         if dones.any():
             self._collect_clips()
-        self.engine.advance(self.num_envs)
+        self._per_env.advance(self._all)
         for info, reward in zip(infos, rewards, strict=True):
             add_task_info(info, float(reward))
         states = self._states(observations)
@@ -113,18 +143,22 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         )
         for info, vlm_reward, shaping in zip(infos, step.vlm_rewards.tolist(), step.shaping.tolist(), strict=True):
             info["vlm_reward"], info["shaping"] = vlm_reward, shaping
+        if len(self.engines) > 1:
+            for info, prompt in zip(infos, self._per_env.prompts, strict=True):
+                info["prompt"] = prompt
         if dones.any():
             totals = self._shaper.finish(dones)
             for i in np.flatnonzero(dones):
                 infos[i]["mvr_episode"] = {name: total[i].item() for name, total in totals.items()}
             self._shaper.begin(states, dones)
+            self._take_prompts()
         return observations, step.rewards, dones, infos
 
     def close(self) -> None:
-        """Closes the sub-envs, and the engine unless it was given."""
+        """Closes the sub-envs, and the engines except one that was given."""
         super().close()
-        if self.owns_engine:
-            self.engine.close()
+        if self.owns_engines:
+            self.engines.close()
 
     def _states(self, observations: Any) -> NDArray[np.float32]:
         return self._read.batch(observations, self.num_envs)
@@ -141,5 +175,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         return final
 
     def _collect_clips(self) -> None:
-        for clips in self.venv.env_method("pop_clips"):
-            self.engine.submit(clips)
+        self._per_env.submit(self.venv.env_method("pop_clips"))
+
+    def _take_prompts(self) -> None:
+        self._per_env.assign(self.venv.get_attr("prompt"))
