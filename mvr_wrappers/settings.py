@@ -44,7 +44,8 @@ class ClipSettings(StrictFields):
         film_every: one episode of every `film_every` is filmed, beginning with the first.
         views: "random" films one view of the rig a filmed episode (paper), "all" films every view.
         image_size: height and width of a frame in pixels; None takes what the scorer wants.
-        quality: "fast" renders without shadows, reflections and multisampling; "full" with all three.
+        quality: "fast" renders without shadows, reflections and multisampling, and dense meshes with fewer faces where
+            the difference stays near a pixel; "full" is what MuJoCo draws by default.
     """
 
     length: Int = 64

@@ -16,6 +16,7 @@ from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import gl
 from mvr_wrappers.filming.cameras import Camera
 from mvr_wrappers.filming.looks import Looks
+from mvr_wrappers.filming.meshes import Simplified, simplify
 from mvr_wrappers.filming.recorder import restore
 
 MAX_GEOMS = 10_000
@@ -31,7 +32,8 @@ class Renderer:
     Args:
         model: the model to film. Meshes and textures are uploaded here, everything else is read frame by frame.
         size: pixels, height and width or one number for both. May exceed the model's offscreen buffer.
-        quality: "full" renders with the model's multisampling, shadows and reflections; "fast" without.
+        quality: "full" renders with the model's multisampling, shadows and reflections; "fast" without, and dense
+            meshes with fewer faces where the difference is below a pixel or so.
 
     Raises:
         ConfigError: a size that is not positive, or an unknown quality.
@@ -53,10 +55,14 @@ class Renderer:
         for flag in _FLAGS:
             self._scene.flags[flag] = quality == "full"
         self._gl = gl.shared_context(self.height, self.width)
-        with _buffer_settings(model, self.height, self.width, quality):
-            self._context = self._gl.admit(model)
+        # Half a pixel of a picture that the model fills; see `_is_coarse_enough` for cameras that come closer.
+        cell = model.stat.extent / min(self.height, self.width) / 2
+        self._lean = simplify(model, cell) if quality == "fast" else None
+        self._quality = quality
+        self._contexts: dict[bool, mujoco.MjrContext] = {}  # of the simplified meshes, and of the model's own
+        self._context(lean=self._lean is not None)
         self._pixels = np.empty((self.height, self.width, 3), np.uint8)
-        self._finalizer = weakref.finalize(self, self._gl.orphan, self._context)
+        self._finalizer = weakref.finalize(self, _orphan, self._gl, self._contexts)
         self._finalizer.atexit = False  # the contexts end in a hook of their own, while OpenGL still stands
 
     def render(self, data: mujoco.MjData, camera: Camera, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -80,10 +86,11 @@ class Renderer:
         mujoco.mjv_updateScene(
             self.model, data, self._options, None, placed, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
+        context = self._context(self._lean is not None and self._is_coarse_enough(data, self._lean))
         self._gl.make_current()
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        mujoco.mjr_render(self._rectangle, self._scene, self._context)
-        mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._context)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+        mujoco.mjr_render(self._rectangle, self._scene, context)
+        mujoco.mjr_readPixels(self._pixels, None, self._rectangle, context)
         out = np.empty_like(self._pixels) if out is None else out
         out[:] = self._pixels[::-1]  # OpenGL counts rows from the bottom
         return out
@@ -100,8 +107,25 @@ class Renderer:
             return
         self._finalizer.detach()
         self._gl.make_current()
-        self._gl.evict(self._context)
+        while self._contexts:
+            self._gl.evict(self._contexts.popitem()[1])
         gl.release(self._gl)
+
+    def _context(self, lean: bool) -> mujoco.MjrContext:
+        """Returns what was uploaded of the model, with simplified meshes or its own, uploading it at the first use."""
+        if lean not in self._contexts:
+            model = self._lean.model if lean and self._lean is not None else self.model
+            with _buffer_settings(model, self.height, self.width, self._quality):
+                self._contexts[lean] = self._gl.admit(model)
+        return self._contexts[lean]
+
+    def _is_coarse_enough(self, data: mujoco.MjData, lean: Simplified) -> bool:
+        """Whether a pixel of the view in the scene spans half a cell or more at the nearest simplified mesh."""
+        camera = self._scene.camera[0]
+        distances = np.linalg.norm(data.geom_xpos[lean.geoms] - camera.pos, axis=1) - self.model.geom_rbound[lean.geoms]
+        near = 1.0 if camera.orthographic else distances.min() / camera.frustum_near
+        height = camera.frustum_top - camera.frustum_bottom
+        return bool(near * height / self.height >= lean.cell / 2)
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -144,6 +168,11 @@ def film(
         for v, camera in enumerate(fitted):
             renderer.render(data, camera, out=frames[v, i])
     return frames
+
+
+def _orphan(context: gl.SharedContext, residents: dict[bool, mujoco.MjrContext]) -> None:
+    while residents:
+        context.orphan(residents.popitem()[1])
 
 
 @contextmanager
