@@ -18,6 +18,7 @@ from mvr_wrappers.clips import Clip, clip_starts, frame_indices
 from mvr_wrappers.errors import EnvError, NonFiniteError
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
 from mvr_wrappers.filming.cameras import CameraRig
+from mvr_wrappers.filming.courtesy import current_context_kept
 from mvr_wrappers.filming.gl import check_gl
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
@@ -178,7 +179,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Starts recording, after making sure that it can be filmed: the episode's end would be late to find out."""
         model, data = simulation(self.env, self._get_mujoco)
         self._rig = as_rig(self._rig, model)
-        check_gl()
+        with current_context_kept():
+            check_gl()
         self._schedule.begun(self.prompt)
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
@@ -209,7 +211,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         # A renderer holds tens of megabytes of meshes and textures, and opens fast beside what it then films: with
         # many envs in a process it is better not kept.
         size, looks = self.clip.image_size or DEFAULT_IMAGE_SIZE, recorder.looks
-        with Renderer(looks.model, size, self.clip.quality) as renderer:
+        with current_context_kept(), Renderer(looks.model, size, self.clip.quality) as renderer:
             frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views], looks)
         self.film_seconds += time.perf_counter() - began
         states = recorder.states
