@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -61,6 +62,12 @@ class EngineGroup(Mapping[str, RewardEngine]):
         if prompt not in self._engines:
             self._engines[prompt] = self._first.for_prompt(prompt)
         return self._engines[prompt]
+
+    def metrics(self) -> dict[str, float]:
+        """Returns the mean over the engines of each of `RewardEngine.metrics`, NaN where none has it yet."""
+        rows = [engine.metrics() for engine in self.values()]
+        known = {name: [row[name] for row in rows if not math.isnan(row[name])] for name in rows[0]}
+        return {name: sum(values) / len(values) if values else math.nan for name, values in known.items()}
 
     def save(self, folder: str | Path) -> None:
         """Writes each engine to a file of its own, see `RewardEngine.save`, and an index of them."""

@@ -64,6 +64,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
 
     Attributes:
+        engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
         engines: all engines, a mapping from prompt to engine.
         owns_engines: whether `close` closes the engines, except one that was given.
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup
 from mvr_wrappers.sb3.replay import RelabelReplayBuffer
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
 
@@ -27,18 +28,20 @@ class RewardLogger(BaseCallback):
     """Logs means over the episodes and steps between two dumps of SB3's logger, and the engine's metrics.
 
     Logged are `mvr/task_return`, `mvr/shaped_return`, `mvr/vlm_return` and `mvr/success_rate` (episodes with success at
-    any step) over episodes, `mvr/mean_vlm_reward` over steps, and `engine/...`, see `RewardEngine.metrics`.
+    any step) over episodes, `mvr/mean_vlm_reward` over steps, and `engine/...`, see `RewardEngine.metrics`; where there
+    are several engines, their means.
 
     Where the agent has a `RelabelReplayBuffer` without an engine, it gets that of the env; and an engine among the
     agent's `replay_buffer_kwargs` is taken out of there, because `save` would pickle it. (`mvr_agents.TQC` does both by
     itself.)
     """
 
-    engine: RewardEngine | None = None
+    engine: RewardEngine | EngineGroup | None = None
 
     def _init_callback(self) -> None:
         venv = unwrap_vec_wrapper(self.training_env, MultiViewVLMRewardVecEnv)
-        self.engine = None if venv is None else venv.engine
+        if venv is not None:
+            self.engine = venv.engines if len(venv.engines) > 1 else venv.engine
         if isinstance(self.model, OffPolicyAlgorithm) and isinstance(self.model.replay_buffer, RelabelReplayBuffer):
             if self.model.replay_buffer.engine is None and self.engine is not None:
                 self.model.replay_buffer.set_engine(self.engine)

@@ -13,7 +13,8 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EnvError
+from mvr_wrappers.engine_group import EngineGroup
+from mvr_wrappers.errors import ConfigError, EngineError, EnvError
 from mvr_wrappers.filming import StateFn
 from mvr_wrappers.relabelling import FollowsEngine
 from mvr_wrappers.snapshot import RewardSnapshot
@@ -46,7 +47,8 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         n_envs: sub-envs that add at a time.
         optimize_memory_usage: must stay False: next observations are needed whole.
         handle_timeout_termination: as in SB3.
-        engine: gives the shaping; may be set later.
+        engine: gives the shaping; may be set later. Where there are several prompts give an EngineGroup, such as
+            `venv.engines`: each transition is relabelled by the engine of its episode's prompt.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
         n_steps: steps whose rewards are summed, fewer where an episode ends or the newest transition is met.
         gamma: discount of a step; plays no part where `n_steps` is 1.
@@ -65,7 +67,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         n_envs: int = 1,
         optimize_memory_usage: bool = False,
         handle_timeout_termination: bool = True,
-        engine: RewardEngine | None = None,
+        engine: RewardEngine | EngineGroup | None = None,
         state_fn: StateFn | None = None,
         n_steps: int = 1,
         gamma: float = 0.99,
@@ -80,12 +82,23 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         )
         if not 1 <= n_steps <= self.buffer_size:
             raise ConfigError(f"n_steps={n_steps} does not fit a replay buffer of {self.buffer_size} steps an env")
-        self.engine = engine
+        self.engines: EngineGroup | None = None
+        self._labelled_each: dict[str | None, RewardSnapshot] = {}
+        self._prompts: list[str | None] = [None]  # that were stored; None where there was but one
+        self._prompt_at = np.zeros(self.rewards.shape, np.int32)  # which of them
+        if engine is not None:
+            self.set_engine(engine)
         self.n_steps, self.gamma = n_steps, gamma
         self.shaping = np.zeros_like(self.rewards)
         self._terminated = np.zeros(self.rewards.shape, np.bool_)
         self._state_fn = state_fn
         self._read = StateReader(observation_space, state_fn)
+
+    def set_engine(self, engine: RewardEngine | EngineGroup) -> None:
+        """Takes the shaping from `engine` from now on, that of stored transitions included."""
+        self.engines = engine if isinstance(engine, EngineGroup) else None
+        self._labelled_each = {}
+        super().set_engine(engine.first if isinstance(engine, EngineGroup) else engine)
 
     def add(
         self,
@@ -100,12 +113,14 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
 
         Raises:
             EnvError: the env does not tell them apart.
+            EngineError: the buffer has one engine, and the transitions are of other prompts.
         """
         if any("task_reward" not in info or "shaping" not in info for info in infos):
             raise EnvError(
                 "RelabelReplayBuffer needs `task_reward` and `shaping` in infos: train on a VecEnv of "
                 "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
             )
+        self._prompt_at[self.pos] = [self._number_of(info.get("prompt")) for info in infos]
         self.shaping[self.pos] = [info["shaping"] for info in infos]
         self._terminated[self.pos] = done & ~np.array([info.get("TimeLimit.truncated", False) for info in infos])
         task_reward = np.array([info["task_reward"] for info in infos])
@@ -120,19 +135,43 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         self.relabel()
         return super().sample(batch_size, env)
 
-    def _overwrite_shaping(self, snapshot: RewardSnapshot) -> None:
+    def relabel(self) -> None:
+        """Brings the shaping of all stored transitions up to date; returns at once if it is.
+
+        Raises:
+            EngineError: there is no engine.
+        """
+        if self.engines is None:
+            super().relabel()
+            return
+        for number, prompt in enumerate(self._prompts):
+            snapshot = (self.engines.first if prompt is None else self.engines.obtain(prompt)).snapshot
+            if snapshot is not self._labelled_each.get(prompt):
+                self._overwrite_shaping(snapshot, number)
+                self._labelled_each[prompt] = snapshot
+
+    def _number_of(self, prompt: str | None) -> int:
+        if prompt not in self._prompts:
+            self._prompts.append(prompt)
+        if prompt is not None and self.engines is None and self.engine is not None and prompt != self.engine.prompt:
+            raise EngineError(
+                f"this buffer follows the engine of {self.engine.prompt!r}, and a transition is of {prompt!r}: give it "
+                "all engines, replay_buffer_kwargs={'engine': venv.engines}"
+            )
+        return self._prompts.index(prompt)
+
+    def _overwrite_shaping(self, snapshot: RewardSnapshot, number: int | None = None) -> None:
+        """Computes the shaping of all stored transitions, or of those of one prompt, under `snapshot`."""
         rows = max(1, TRANSITIONS_AT_ONCE // self.n_envs)
         for start in range(0, self.size(), rows):
-            self._relabel_rows(snapshot, slice(start, min(start + rows, self.size())))
-
-    def _relabel_rows(self, snapshot: RewardSnapshot, rows: slice) -> None:
-        states = self._states(self.observations[rows])
-        next_states = self._states(self.next_observations[rows]) if snapshot.rule == "potential" else None
-        shaping = snapshot.shape(states, next_states, self._terminated[rows].ravel())
-        self.shaping[rows] = shaping.reshape(-1, self.n_envs)
+            part = slice(start, min(start + rows, self.size()))
+            which = np.full(self.shaping[part].shape, True) if number is None else self._prompt_at[part] == number
+            states = self._states(self.observations[part][which])
+            next_states = self._states(self.next_observations[part][which]) if snapshot.rule == "potential" else None
+            self.shaping[part][which] = snapshot.shape(states, next_states, self._terminated[part][which])
 
     def _states(self, observations: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns the states of observations (rows, n_envs, ...): float32 (rows * n_envs, D)."""
+        """Returns the states of observations (B, ...): float32 (B, D)."""
         flat = observations.reshape(-1, *self.obs_shape)
         return self._read.batch(flat, len(flat))
 
@@ -168,7 +207,14 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         return (rewards * discounts).sum(axis=1, dtype=np.float32), lengths
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "engine": None, "_labelled_by": None, "_read": None}
+        return {
+            **self.__dict__,
+            "engine": None,
+            "engines": None,
+            "_labelled_by": None,
+            "_labelled_each": {},
+            "_read": None,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

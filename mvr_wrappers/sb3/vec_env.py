@@ -54,6 +54,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
 
     Attributes:
+        engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
         engines: all engines, a mapping from prompt to engine.
         owns_engines: whether `close` closes the engines, except one that was given.
 
@@ -87,6 +88,8 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self.engines = engine_group(engine, prompts[0], learning | settings)
         self.owns_engines = self.engines is not engine
         self._per_env = EnginePerEnv(self.engines, prompts)
+        if len(set(prompts)) == 1:
+            self.engine = self._per_env.engine
         super().__init__(venv)
         if unwrap_vec_normalize(venv) is not None:
             raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
@@ -95,14 +98,9 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._read = StateReader(venv.observation_space, state_fn)
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
 
-    @property
-    def engine(self) -> RewardEngine:
-        """The engine of the sub-envs' own prompt.
-
-        Raises:
-            EngineError: they have several.
-        """
-        return self._per_env.engine
+    def __getattr__(self, name: str) -> Any:
+        """Finds what the VecEnv inside has, as in SB3; says where engines are if there is not one for all sub-envs."""
+        return self._per_env.engine if name == "engine" else super().__getattr__(name)
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset, for all sub-envs or for each.
