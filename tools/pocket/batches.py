@@ -3,112 +3,225 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tools.pocket.captions import PAPER_TASKS, TASKS, caption, prompt_or_paraphrase
+from tools.pocket.captions import (
+    MOTIONS,
+    PAPER_TASKS,
+    TASKS,
+    TRAINED,
+    Stage,
+    caption,
+    motion_caption,
+    motion_prompt,
+    prompt_or_paraphrase,
+)
+from tools.pocket.films import Films
+from tools.pocket.labels import Clips
+from tools.pocket.motions import BODY_MOTIONS
 
-# How near a stage is to success; only the order matters.
-LEVELS = {"success": 3.0, "held": 3.0, "partial": 2.0, "approach": 1.0, "failed": 1.0, "random": 0.0, "idle": 0.0}
-STRONG_NOISE = 0.5  # from this action noise on, a success counts half a level less
-SAME_SCENE = {
-    "faucet-open-v3": "faucet-close-v3",
-    "window-open-v3": "window-close-v3",
-    "handle-pull-side-v3": "handle-press-side-v3",
-    "peg-insert-side-v3": "peg-unplug-side-v3",
-    "stick-push-v3": "stick-pull-v3",
-    "pick-place-v3": "push-v3",
+STAGE_ODDS = {"success": 0.26, "random": 0.2, "partial": 0.14, "approach": 0.14, "held": 0.08} | {
+    "shaky": 0.08,
+    "failed": 0.05,
+    "idle": 0.05,
 }
+BODY_SHARE = 0.2  # of a batch's groups
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a caption says, or a clip shows.
+
+    Attributes:
+        subject: task or body.
+        group: stage, success and what follows it taken together as "solved"; or motion.
+        scene: tasks of one scene cannot be told apart until something happens.
+    """
+
+    subject: str
+    group: str
+    scene: str
+
+    @classmethod
+    def of(cls, subject: str, stage: str) -> Meaning:
+        """Returns what a stage of a task, or a motion of a body, means."""
+        group = "solved" if stage in ("success", "held") else stage
+        return cls(subject, group, TASKS[subject].scene if subject in TASKS else subject)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Clips of a few tasks, several of each.
+    """B clips of G groups, each of one task or one body, with C captions.
 
     Attributes:
-        rows: int64 (B,), which clips.
-        captions: B sentences, one a clip.
-        prompts: one sentence that describes success, for each of the batch's T tasks.
-        owner: int64 (B,), which of the T tasks a clip belongs to.
-        match: float (B, B), 1 where a caption is true of a clip.
-        weight: float (B, B), 0 where that is not known.
-        level: float (B,), nearness to success.
+        clips: (B,), rows of `Clips`.
+        captions: C sentences, one a clip, then wrong ones.
+        prompts: G sentences, one a group, that its clips are ordered by.
+        owner: int64 (B,), group of each clip.
+        match: float (B, C), 1 where a caption is true of a clip.
+        weight: float (B, C), 0 where that is not known.
+        level: float (B,), nearness to what the prompt says.
+        twins: int64 (B,), which clip shows the same moment from another view; a clip without one is its own twin.
     """
 
-    rows: NDArray[np.int64]
+    clips: NDArray[np.int64]
     captions: list[str]
     prompts: list[str]
     owner: Tensor
     match: Tensor
     weight: Tensor
     level: Tensor
-
-    @property
-    def sentences(self) -> list[str]:
-        """B captions, then T prompts."""
-        return self.captions + self.prompts
+    twins: Tensor
 
 
 class Sampler:
-    """Draws batches: tasks of the paper more often than their rivals, stages evenly, success and random twice."""
+    """Draws batches: tasks of the paper twice as often, every fifth group a body, stages by fixed odds."""
 
-    def __init__(self, data: dict[str, NDArray[Any]], seed: int, tasks: int = 8, clips: int = 8) -> None:
-        self.data, self.rng, self.n_tasks, self.n_clips = data, np.random.default_rng(seed), tasks, clips
-        self.level = np.array([LEVELS[str(stage)] for stage in data["stage"]])
-        self.level -= 0.5 * ((self.level == LEVELS["success"]) & (data["noise"] > STRONG_NOISE))
-        self.tasks = [task for task in TASKS if (data["task"] == task).any()]
-        self.odds = {}
-        for task in self.tasks:
-            mine = np.flatnonzero(data["task"] == task)
-            stages, inverse, counts = np.unique(data["stage"][mine], return_inverse=True, return_counts=True)
-            share = np.where(np.isin(stages, ("success", "random")), 2.0, 1.0)
-            odds = (share / counts)[inverse]
-            self.odds[task] = (mine, odds / odds.sum())
+    def __init__(self, films: Films, clips: Clips, seed: int, groups: int = 8, size: int = 8) -> None:
+        self.films, self.clips, self.groups, self.size = films, clips, groups, size
+        self.rng = np.random.default_rng(seed)
+        self.tasks = [task for task in TRAINED if (clips.subject == task).any()]
+        self.bodies = [body for body in BODY_MOTIONS if (clips.subject == body).any()]
+        self._rows: dict[tuple[str, str], NDArray[np.int64]] = {}
+        for subject in (*self.tasks, *self.bodies):
+            mine = np.flatnonzero(clips.subject == subject)
+            for stage in np.unique(clips.stage[mine]):
+                self._rows[subject, str(stage)] = mine[clips.stage[mine] == stage]
+        keys = list(zip(*(films.columns[k].tolist() for k in ("subject", "seed", "first", "spacing")), strict=True))
+        episodes: dict[tuple[object, ...], list[int]] = {}
+        for film, key in enumerate(keys):
+            episodes.setdefault(key, []).append(film)
+        self._views = [episodes[key] for key in keys]
+        self._first = np.concatenate([[0], np.cumsum(np.bincount(clips.film, minlength=len(keys)))])
 
     def draw(self, device: torch.device) -> Batch:
         """Draws one batch, its tensors on `device`."""
-        odds = np.array([1.0 if task in PAPER_TASKS else 0.3 for task in self.tasks])
-        tasks = self.rng.choice(self.tasks, self.n_tasks, replace=False, p=odds / odds.sum())
-        rows = np.concatenate([self.rng.choice(self.odds[t][0], self.n_clips, p=self.odds[t][1]) for t in tasks])
-        task, stage = self.data["task"][rows], self.data["stage"][rows]
-        solved = np.isin(stage, ("success", "held"))
-        scene = np.array([SAME_SCENE.get(name, name) for name in task])
-        group = np.where(solved, "solved", stage)
-        alike = (scene[:, None] == scene) & (group[:, None] == group)
-        match = alike & (task[:, None] == task)
-        # Who knows whether a failed or random clip belongs to one task of a scene or to its rival?
-        weight = ~(alike & ~match & ~solved[:, None])
+        rng = self.rng
+        odds = np.array([2.0 if task in PAPER_TASKS else 1.0 for task in self.tasks])
+        bodies = int(rng.binomial(self.groups, BODY_SHARE)) if self.bodies else 0
+        tasks = rng.choice(self.tasks, self.groups - bodies, p=odds / odds.sum(), replace=False)
+        rows, twins, prompts, levels, wrong = [], [], [], [], []
+        for subject in (*tasks, *rng.choice(self.bodies, bodies)) if bodies else tasks:
+            mine, pairs = self._group(str(subject))
+            if subject in TASKS:
+                prompts.append(prompt_or_paraphrase(subject, rng))
+                levels.append(self.clips.level[mine])
+                wrong.append((self._rival(subject), "success"))
+            else:
+                motion = str(self.clips.stage[mine[0]])
+                prompts.append(self._motion_sentence(subject, motion))
+                levels.append((self.clips.stage[mine] == motion).astype(float))
+                wrong.append((str(subject), str(rng.choice(BODY_MOTIONS[str(subject)]))))
+            twins.append(pairs + self.size * len(rows))
+            rows.append(mine)
+        clips = np.concatenate(rows)
+        shown = [(str(self.clips.subject[i]), str(self.clips.stage[i])) for i in clips]
+        match, weight = relations(shown, shown + wrong, self.clips.level[clips])
         return Batch(
-            rows,
-            [self._misheard(caption(t, s, self.rng)) for t, s in zip(task, stage, strict=True)],
-            [prompt_or_paraphrase(t, self.rng) for t in tasks],
-            torch.arange(self.n_tasks, device=device).repeat_interleave(self.n_clips),
+            clips,
+            [self._misheard(self._sentence(*what)) for what in shown + wrong],
+            prompts,
+            torch.arange(self.groups, device=device).repeat_interleave(self.size),
             torch.from_numpy(match).float().to(device),
             torch.from_numpy(weight).float().to(device),
-            torch.from_numpy(self.level[rows]).float().to(device),
+            torch.from_numpy(np.concatenate(levels)).float().to(device),
+            torch.from_numpy(np.concatenate(twins)).to(device),
         )
 
-    def frames(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Returns clips, each altered anew: (B, F, 3, H, W), values in [0, 255]."""
-        frames = np.stack([self._augment(self.data["frames"][row]) for row in rows])
-        return torch.from_numpy(frames).to(device).permute(0, 1, 4, 2, 3)
+    def frames(self, batch: Batch, device: torch.device) -> Tensor:
+        """Returns the clips (B, F, 3, H, W), values in [0, 255], each altered anew in light and by a few pixels."""
+        rng, count = self.rng, len(batch.clips)
+        where = zip(self.clips.film[batch.clips], self.clips.frame[batch.clips], strict=True)
+        frames = torch.from_numpy(np.stack([self._moved(self.films.clip(*place)) for place in where])).to(device)
+        gain = rng.uniform(0.85, 1.15, (count, 1, 1, 1, 1)) * rng.uniform(0.95, 1.05, (count, 1, 3, 1, 1))
+        offset = rng.uniform(-12, 12, (count, 1, 1, 1, 1))
+        gains, offsets = (torch.from_numpy(x).float().to(device) for x in (gain, offset))
+        return frames.permute(0, 1, 4, 2, 3).float().mul_(gains).add_(offsets).clamp_(0, 255)
 
-    def _misheard(self, sentence: str, chance: float = 0.2) -> str:
+    def _group(self, subject: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draws clips of one subject, each with a partner: its moment from another view, or another of its film."""
+        rng, rows, twins = self.rng, [], np.arange(self.size)
+        if subject in TASKS:
+            have = [stage for stage in STAGE_ODDS if (subject, stage) in self._rows]
+            odds = np.array([STAGE_ODDS[stage] for stage in have])
+            stages = rng.choice(have, self.size // 2, p=odds / odds.sum())
+        else:  # the first half shows the motion of the prompt
+            stages = rng.choice([motion for name, motion in self._rows if name == subject], self.size // 2)
+            stages[: self.size // 4] = stages[0]
+        for stage in stages:
+            row = int(rng.choice(self._rows[subject, str(stage)]))
+            film = int(self.clips.film[row])
+            if rng.random() < 0.5:
+                other = int(rng.choice([f for f in self._views[film] if f != film] or [film]))
+                # Films of one episode have the same frames, hence the same labels.
+                partner = int(row - self._first[film] + self._first[other])
+                twins[len(rows)], twins[len(rows) + 1] = len(rows) + 1, len(rows)
+            else:
+                partner = int(rng.integers(self._first[film], self._first[film + 1]))
+            rows += [row, partner]
+        return np.array(rows), twins
+
+    def _rival(self, task: str) -> str:
+        """Draws another task, of the same scene if there is one."""
+        rivals = [t for t in self.tasks if TASKS[t].scene == TASKS[task].scene and t != task]
+        return str(self.rng.choice(rivals or self.tasks))
+
+    def _sentence(self, subject: str, stage: str) -> str:
+        if subject in TASKS:
+            return caption(subject, _stage(stage), self.rng)
+        return self._motion_sentence(subject, stage)
+
+    def _motion_sentence(self, body: str, motion: str) -> str:
+        known = motion in MOTIONS and self.rng.random() < 0.4
+        return motion_prompt(body, motion) if known else motion_caption(body, motion, self.rng)
+
+    def _misheard(self, sentence: str, chance: float = 0.15) -> str:
         """Drops one word of a few sentences, so that none is decisive by itself."""
         words = sentence.split()
         if len(words) > 4 and self.rng.random() < chance:
             words.pop(int(self.rng.integers(len(words))))
         return " ".join(words)
 
-    def _augment(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Shifts and zooms a clip by a few pixels, and changes brightness, contrast and tint a little."""
+    def _moved(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Shifts and zooms a clip by a few pixels."""
         size, rng = frames.shape[1], self.rng
         grid = (np.arange(size) - size / 2) * rng.uniform(0.92, 1.06) + size / 2
         ys, xs = (np.clip(np.rint(grid + rng.uniform(-4, 4)), 0, size - 1).astype(int) for _ in range(2))
-        gain = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
-        moved = frames[:, ys[:, None], xs].astype(np.float32)
-        return (moved * gain.astype(np.float32) + np.float32(rng.uniform(-12, 12))).clip(0, 255)
+        return frames.take(ys, axis=1).take(xs, axis=2)
+
+
+def relations(
+    shown: list[tuple[str, str]], said: list[tuple[str, str]], level: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Returns which captions are true of which clips, and where that is known, both (B, C).
+
+    Args:
+        shown: B pairs of subject and stage.
+        said: C of the same.
+        level: (B,), nearness of each clip to success.
+    """
+    rows, columns = ([Meaning.of(*pair) for pair in pairs] for pairs in (shown, said))
+    subject, scene, group = (
+        tuple(np.array([getattr(m, name) for m in side]) for side in (rows, columns))
+        for name in ("subject", "scene", "group")
+    )
+    same = subject[0][:, None] == subject[1]
+    match = same & (group[0][:, None] == group[1])
+    solved = group[1] == "solved"
+    # Who knows whether a failed or random clip belongs to one task of a scene or to its rival?
+    unknown = ~match & (scene[0][:, None] == scene[1]) & (group[0][:, None] == group[1]) & ~solved
+    # Reaching and working shade into each other, and the last steps before success into success.
+    shading = np.isin(group[0], ("approach", "partial", "shaky"))[:, None] & np.isin(
+        group[1], ("approach", "partial", "shaky")
+    )
+    unknown |= same & ~match & (shading | ((level > 0.6)[:, None] & solved))
+    return match, ~unknown
+
+
+def _stage(name: str) -> Stage:
+    stage: Stage = name  # type: ignore[assignment]
+    return stage

@@ -1,4 +1,4 @@
-"""Scripted, disturbed and random MetaWorld episodes, and where in them each stage of the task is seen."""
+"""Scripted, disturbed and random episodes of every MetaWorld task."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from metaworld.policies import ENV_POLICY_MAP
 from numpy.typing import NDArray
 
 from mvr_wrappers.filming.recorder import Recorder
-from tools.pocket.captions import Stage
+from tools.pocket.films import Facts
 
 Array = NDArray[np.float64]
 Kind = Literal["expert", "missed", "random", "idle"]
 
-ROBOT_QPOS = 9  # seven joints of the arm and two fingers come first; what follows belongs to the objects
-MOVED = 0.01  # metres or radians by which an object must leave its place to count as touched
-SETTLING = 5  # steps in which objects fall onto the table after a reset
+OBJECT = slice(4, 7)  # of the observation: where the object is, metres
+MOVED = 0.01  # metres by which the object must leave its place to count as touched
+SETTLING = 15  # steps in which objects fall onto the table after a reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Behaviour:
         hold: steps an expert episode goes on after its first success.
         redraw: steps for which one random action is kept.
         offset: displacement of the object as the "missed" policy sees it, metres (3,).
-        steps: length of an episode without success.
+        steps: length of an episode without success; none is longer than the env allows, 500.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Behaviour:
     hold: int = 10
     redraw: int = 1
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    steps: int = 300
+    steps: int = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,7 @@ class Episode:
         behaviour: how it was played.
         physics: float64 (T, P), as `Recorder` keeps it.
         success: bool (T,).
-        touched: first state at which an object had been moved; T if none was.
+        touched: first state at which the object had been moved; T if it was not.
         begun: first state of the behaviour itself, after delay and prelude.
     """
 
@@ -74,6 +74,12 @@ class Episode:
         """First state of success; T if there is none."""
         return int(np.argmax(self.success)) if self.success.any() else len(self.success)
 
+    @property
+    def facts(self) -> Facts:
+        """What the labels of its films are made from."""
+        behaviour = self.behaviour
+        return Facts(behaviour.kind, behaviour.noise, len(self.success), self.begun, self.touched, self.solved)
+
 
 class Scene:
     """One MetaWorld task with object positions drawn anew for every seed."""
@@ -82,6 +88,7 @@ class Scene:
         self.task = task
         self.env: Any = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"](seed=0)
         self.env._freeze_rand_vec, self.env.seeded_rand_vec = False, True
+        self.model = self.env.model
         self._policy = ENV_POLICY_MAP[task]()
 
     def play(self, behaviour: Behaviour, seed: int) -> Episode:
@@ -90,16 +97,16 @@ class Scene:
         self.env.seed(seed)
         observation, _ = self.env.reset()
         act = self._actor(behaviour, rng)
-        recorder, success, objects = Recorder(self.env.model), [False], [self._objects()]
+        recorder, success, objects = Recorder(self.env.model), [False], [observation[OBJECT].copy()]
         recorder.start(self.env.data, observation.astype(np.float32))
         stop = behaviour.steps
-        for step in range(stop + behaviour.hold):
+        for step in range(min(stop + behaviour.hold, self.env.max_path_length - 1)):
             if step >= stop:
                 break
             observation, _, _, _, info = self.env.step(act(step, observation))
             success.append(bool(info["success"]))
             recorder.append(self.env.data, observation.astype(np.float32))
-            objects.append(self._objects())
+            objects.append(observation[OBJECT].copy())
             if success[-1] and behaviour.kind in ("expert", "missed") and stop == behaviour.steps:
                 stop = step + 1 + behaviour.hold
         begun = behaviour.delay + (behaviour.prelude if behaviour.kind in ("random", "idle") else 0)
@@ -132,46 +139,8 @@ class Scene:
             warnings.filterwarnings("ignore", message="Constant")  # the policies exceed [-1, 1] on purpose
             return np.clip(np.asarray(self._policy.get_action(observation), np.float64), -1, 1)
 
-    def _objects(self) -> Array:
-        return np.asarray(self.env.data.qpos[ROBOT_QPOS:]).copy()
-
 
 def _first_moved(objects: Array) -> int:
-    moved = np.abs(objects - objects[min(SETTLING, len(objects) - 1)]).max(axis=1) > MOVED
+    moved = np.linalg.norm(objects - objects[min(SETTLING, len(objects) - 1)], axis=1) > MOVED
     moved[: SETTLING + 1] = False
     return int(np.argmax(moved)) if moved.any() else len(moved)
-
-
-def window(episode: Episode, stage: Stage, length: int, rng: np.random.Generator) -> tuple[int, int] | None:
-    """Draws states [start, stop) of an episode that show a stage, `length` of them or fewer where it is over sooner.
-
-    "success" ends within 20 states after the task was solved, "held" begins after it and is still solved at its end,
-    "partial" ends between the touch of the object and the solution, "approach" ends before the touch.
-
-    Returns:
-        The window, or None where the episode does not show that stage for at least 24 states.
-    """
-    limits = _ends(episode, stage, length)
-    if limits is None or limits[1] < max(limits[0], 24):
-        return None
-    stop = int(rng.integers(max(limits[0], 24), limits[1] + 1))
-    if stage == "held" and not episode.success[stop - 1]:
-        return None
-    return max(stop - length, 0), stop
-
-
-def _ends(episode: Episode, stage: Stage, length: int) -> tuple[int, int] | None:
-    """Returns the first and the last state a clip of that stage may end before; None where there is none."""
-    states, solved, touched, begun = len(episode.success), episode.solved, episode.touched, episode.begun
-    kind, unsolved = episode.behaviour.kind, solved == states
-    if kind in ("random", "idle"):
-        return (begun + length * 2 // 3, states) if stage == kind and unsolved else None
-    if stage == "approach":
-        return begun + 15, touched - 1
-    if stage == "failed":
-        return (begun + 45, states) if kind == "missed" and unsolved else None
-    if stage in ("random", "idle") or unsolved:
-        return None
-    if stage == "partial":
-        return touched + (solved - touched) // 5, touched + (solved - touched) * 3 // 4
-    return (solved + 1, min(solved + 20, states)) if stage == "success" else (solved + length, states)

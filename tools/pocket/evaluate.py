@@ -1,15 +1,16 @@
 """Judges the pocket scorer on unseen seeds and views: `python -m tools.pocket.evaluate --data outputs/pocket`.
 
-Prints the table of the model card. Scores are cosines of a clip with its task's published prompt; an area under the ROC
-curve (AUC) is the chance that a successful clip scores above another clip of its task. Intervals are 95% bootstraps
-over episodes.
+Scores are cosines of a clip with its task's prompt; an area under the ROC curve (AUC) is the chance that a clip of the
+first kind scores above one of the second, of the same task. Intervals are 95% bootstraps over episodes. The tables are
+printed, written to evaluation.json and, with --card, into the model card.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,70 +18,144 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from mvr_wrappers.scorers.pocket import WEIGHTS, PocketScorer
-from tools.pocket.captions import PAPER_TASKS
-from tools.pocket.collect import RING, load
+from tools.pocket.captions import BODIES, HELD_OUT, PAPER_TASKS, TASKS, TRAINED, motion_prompt, prompt
+from tools.pocket.collect import AFTER, CLIP
+from tools.pocket.figures import Figure, auc_table, over_episodes, over_tables, view_share
+from tools.pocket.films import FRAMES, Films, read_films
+from tools.pocket.motions import BODY_MOTIONS
+from tools.pocket.views import RING
 
 Array = NDArray[Any]
-Data = dict[str, Array]
+BEGIN, END = "<!-- evaluation: written by tools.pocket.evaluate -->", "<!-- end of evaluation -->"
 
-# Written by hand, after the grammar and apart from it: no sentence of these can be drawn in training.
-PARAPHRASES = {
-    "faucet-close-v3": "the arm twists the water valve shut",
-    "hammer-v3": "robot pounding a nail with the hammer it holds",
-    "handle-press-side-v3": "the machine forces the handle to go down",
-    "peg-unplug-side-v3": "the robot takes the peg out sideways",
-    "push-back-v3": "an arm moves the wooden block to the rear",
-    "push-v3": "the arm is pushing the small cylinder along the table",
-    "push-wall-v3": "the arm goes around a wall while pushing the cylinder",
-    "shelf-place-v3": "the robot puts the cube on top of the shelf",
-    "stick-pull-v3": "robot grabs the stick, then pulls the kettle",
-    "window-close-v3": "an arm closes the sliding window by its handle",
+COMPARISONS = {  # letter and title: (first kind, second kind, on the ring, prompt)
+    "a. success / random": ("success", "random", True, "published"),
+    "b. the same, unseen azimuths": ("success", "random", False, "published"),
+    "c. success / approach": ("success", "approach", True, "published"),
+    "d. weak / strong noise": ("success", "strong", True, "published"),
+    "f. success / random, reworded": ("success", "random", True, "reworded"),
+    "held / random": ("held", "random", True, "published"),
+    "success / near": ("success", "near", True, "published"),
+    "approach / random": ("approach", "random", True, "published"),
 }
+PROGRESS = "e. Spearman with progress"
 
 
-def auc(positive: Array, negative: Array) -> float:
-    """Returns the chance that a draw of `positive` exceeds one of `negative`, ties counted half."""
-    gaps = positive[:, None] - negative
-    return float((gaps > 0).mean() + 0.5 * (gaps == 0).mean())
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Test clips and scores in parallel arrays; `kind` is what a clip is to show, "" if it is for progress alone."""
+
+    film: Array
+    kind: Array
+    progress: Array
+    published: Array
+    reworded: Array
 
 
-def view_share(scores: Array, views: Array) -> float:
-    """Returns the share of the variance of `scores` that the view explains, corrected for chance (epsilon squared)."""
-    groups = [scores[views == view] for view in np.unique(views)]
-    within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (len(scores) - len(groups))
-    return float(max(1 - within / scores.var(ddof=1), 0))
+def select(films: Films, tasks: Iterable[str]) -> tuple[Array, Array, Array, Array]:
+    """Returns film, first frame, kind and progress of the test's clips of some tasks."""
+    c, rows = films.columns, []
+    wanted = set(tasks)
+    for film in np.flatnonzero([subject in wanted for subject in c["subject"]]):
+        kind, begun, solved, spacing = (c[name][film] for name in ("kind", "begun", "solved", "spacing"))
+        if kind == "random" or c["noise"][film] > 0.5:
+            rows.append((film, 0, "strong" if kind == "expert" else "near" if begun else "random", 0.0))
+            continue
+        frames = np.arange(c["frames"][film] - FRAMES + 1)
+        stops = c["first"][film] + spacing * (frames + FRAMES - 1) + spacing // 2
+        progress = np.clip((stops - begun) / (solved - begun), 0, 1)
+        reached = min(c["touched"][film], (begun + solved) // 2 if c["touched"][film] >= solved else solved)
+        kinds = np.full(len(frames), "", "U8")
+        kinds[frames[stops <= reached][-1:]] = "approach"
+        kinds[stops == solved + AFTER] = "success"
+        kinds[stops == solved + AFTER + CLIP] = "held"
+        keep = (kinds != "") | ((stops > begun) & (stops <= solved + AFTER))
+        rows += [(film, frame, kinds[frame], progress[frame]) for frame in frames[keep]]
+    film, frame, kind, progress = map(np.array, zip(*rows, strict=True))
+    return film, frame, kind, progress
 
 
-def task_aucs(data: Data, scores: Array, stage: str, other: str, ring: bool) -> tuple[Array, Callable[[Any], Array]]:
-    """Returns the AUC of each task, and a function that draws a bootstrap replicate of them, resampling episodes."""
-    on_ring = np.isin(data["azimuth"], RING) == ring
-
-    def select(task: str, which: str) -> tuple[Array, Array]:
-        rows = (data["task"] == task) & (data["stage"] == which) & on_ring
-        return scores[rows], data["seed"][rows]
-
-    groups = [(select(task, stage), select(task, other)) for task in PAPER_TASKS]
-
-    def resample(values: Array, seeds: Array, rng: np.random.Generator) -> Array:
-        drawn = rng.choice(np.unique(seeds), len(np.unique(seeds)))
-        return np.concatenate([values[seeds == seed] for seed in drawn])
-
-    def replicate(rng: np.random.Generator) -> Array:
-        return np.array([auc(resample(*a, rng), resample(*b, rng)) for a, b in groups])
-
-    return np.array([auc(a[0], b[0]) for a, b in groups]), replicate
+def embed(scorer: PocketScorer, films: Films, film: Array, frame: Array) -> Array:
+    """Embeds clips, 64 at a time: (N, E)."""
+    chunks = np.array_split(np.arange(len(film)), 1 + len(film) // 64)
+    return np.concatenate(
+        [scorer.embed_video(np.stack([films.clip(film[i], frame[i]) for i in chunk])) for chunk in chunks if len(chunk)]
+    )
 
 
-def embed(scorer: PocketScorer, frames: Array) -> Array:
-    """Embeds clips in batches that fit the memory of a laptop."""
-    return np.concatenate([scorer.embed_video(frames[i : i + 64]) for i in range(0, len(frames), 64)])
+def score(scorer: PocketScorer, films: Films) -> Scored:
+    """Scores the test's clips of all tasks against the prompt and the reworded prompt of their task."""
+    film, frame, kind, progress = select(films, TASKS)
+    videos = embed(scorer, films, film, frame)
+    names = list(TASKS)
+    column = np.array([names.index(subject) for subject in films.columns["subject"][film]])
+    published = scorer.embed_text([prompt(task) for task in names])[column]
+    reworded = scorer.embed_text([TASKS[task].reworded for task in names])[column]
+    return Scored(film, kind, progress, (videos * published).sum(1), (videos * reworded).sum(1))
+
+
+def compare(films: Films, scored: Scored, title: str, tasks: Iterable[str], replicates: int) -> Figure:
+    """Returns the AUC of one of `COMPARISONS` over tasks."""
+    first, second, ring, which = COMPARISONS[title]
+    seed, subject = films.columns["seed"][scored.film], films.columns["subject"][scored.film]
+    values = scored.published if which == "published" else scored.reworded
+    on_ring = np.isin(films.columns["azimuth"][scored.film], RING) == ring
+
+    def episodes(task: str, kind: str) -> list[Array]:
+        rows = np.flatnonzero((subject == task) & (scored.kind == kind) & on_ring)
+        return [values[rows[seed[rows] == s]] for s in np.unique(seed[rows])]
+
+    pairs = {task: (episodes(task, first), episodes(task, second)) for task in tasks}
+    return over_tables({task: auc_table(*p) for task, p in pairs.items() if all(p)}, replicates)
+
+
+def follow(films: Films, scored: Scored, tasks: Iterable[str], replicates: int) -> Figure:
+    """Returns the mean over episodes of the rank correlation of score and progress, a film of the ring each."""
+    subject, seed = films.columns["subject"], films.columns["seed"]
+    values: dict[str, Array] = {}
+    for task in tasks:
+        found: dict[int, list[float]] = {}
+        for film in np.unique(scored.film[(subject[scored.film] == task) & (scored.kind == "success")]):
+            rows = (scored.film == film) & (scored.kind != "held")
+            if films.columns["azimuth"][film] in RING and rows.sum() > 2:
+                rank = spearmanr(scored.published[rows], scored.progress[rows]).statistic
+                found.setdefault(int(seed[film]), []).append(float(rank))
+        if found:
+            values[task] = np.array([np.mean(ranks) for ranks in found.values()])
+    return over_episodes(values, replicates)
+
+
+def view_shares(films: Films, scored: Scored) -> dict[str, list[float]]:
+    """Returns the share of score variance that the view explains, of every trained task, by kind of clip."""
+    azimuth, subject = films.columns["azimuth"][scored.film], films.columns["subject"][scored.film]
+    shares = {}
+    for kind in ("success", "random", "all"):
+        chosen = np.isin(azimuth, RING) & ((scored.kind == kind) | ((kind == "all") & (scored.kind != "")))
+        rows = [chosen & (subject == task) for task in TRAINED]
+        shares[kind] = [view_share(scored.published[r], azimuth[r]) for r in rows if r.sum() > len(RING)]
+    return shares
+
+
+def motions(scorer: PocketScorer, films: Films, ring: bool, replicates: int) -> Figure:
+    """Returns how often the right motion's prompt scores highest among the motions of a body, of each body."""
+    c, values = films.columns, {}
+    for body in BODIES:
+        rows = np.flatnonzero((c["subject"] == body) & (np.isin(c["azimuth"], RING) == ring))
+        if len(rows):
+            names = BODY_MOTIONS[body]
+            prompts = scorer.embed_text([motion_prompt(body, motion) for motion in names])
+            best = (embed(scorer, films, rows, np.zeros(len(rows), int)) @ prompts.T).argmax(1)
+            right = np.array(names)[best] == c["kind"][rows]
+            values[body] = np.array([right[c["seed"][rows] == s].mean() for s in np.unique(c["seed"][rows])])
+    return over_episodes(values, replicates)
 
 
 def milliseconds_a_clip(scorer: PocketScorer, batch: int = 16, repeats: int = 15) -> float:
     """Returns the median time of a clip in a batch."""
-    frames = np.random.default_rng(0).integers(0, 256, (batch, 8, 96, 96, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (batch, FRAMES, 96, 96, 3), np.uint8)
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -89,59 +164,76 @@ def milliseconds_a_clip(scorer: PocketScorer, batch: int = 16, repeats: int = 15
     return float(np.median(times))
 
 
-def print_table(report: dict[str, Any]) -> None:
-    """Prints a row a task and a column a comparison, in Markdown."""
-    print("| task | " + " | ".join(report) + " |\n" + "| --- " * (len(report) + 1) + "|")
-    for i, task in enumerate(PAPER_TASKS):
-        print(f"| {task} | " + " | ".join(f"{column['tasks'][i]:.3f}" for column in report.values()) + " |")
-    means = (f"**{c['mean']:.3f}** ({c['interval'][0]:.3f}-{c['interval'][1]:.3f})" for c in report.values())
-    print("| mean (95%) | " + " | ".join(means) + " |\n")
+def task_table(columns: dict[str, Figure]) -> list[str]:
+    """Returns a row a task and a column a figure, in Markdown; bold tasks are of the paper, slanted ones held out."""
+    lines = ["| task | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
+    for task in TASKS:
+        name = f"**{task}**" if task in PAPER_TASKS else f"*{task}*" if task in HELD_OUT else task
+        cells = [f"{column.tasks[task]:.3f}" if task in column.tasks else "-" for column in columns.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
 
 
-def main(data: Path = Path("outputs/pocket"), weights: Path = WEIGHTS, bootstraps: int = 200) -> None:
+def write_card(card: Path, lines: list[str]) -> None:
+    """Puts the tables between the two marks of a model card."""
+    text = card.read_text("utf-8")
+    head, rest = text.split(BEGIN)
+    card.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1], "utf-8")
+
+
+def main(
+    data: Path = Path("outputs/pocket"),
+    weights: Path = WEIGHTS,
+    bootstraps: int = 1_000,
+    threads: int = 2,
+    card: Path | None = None,
+) -> None:
     """Prints the figures and writes them to evaluation.json in the data folder.
 
     Args:
         data: folder that `tools.pocket.collect` wrote its test split to.
         weights: file to judge.
         bootstraps: replicates behind the intervals.
+        threads: of torch.
+        card: model card to write the tables into; None leaves it alone.
     """
-    torch.set_num_threads(2)
-    scorer = PocketScorer("cpu", weights=weights)
-    test = load(data, "test")
-    videos, column = embed(scorer, test["frames"]), np.array([list(PAPER_TASKS).index(t) for t in test["task"]])
-    rows = np.arange(len(videos))
-    published = videos @ scorer.embed_text([words.prompt for words in PAPER_TASKS.values()]).T
-    score, reworded = published[rows, column], (videos @ scorer.embed_text(list(PARAPHRASES.values())).T)[rows, column]
+    torch.set_num_threads(threads)
+    scorer, films = PocketScorer("cpu", weights=weights), read_films(data / "test")
+    scored = score(scorer, films)
+    groups = {"45 tasks": TRAINED, "the paper's ten": PAPER_TASKS, "g. five held out": HELD_OUT}
+    report: dict[str, dict[str, Figure]] = {}
+    for group, tasks in groups.items():
+        report[group] = {title: compare(films, scored, title, tasks, bootstraps) for title in COMPARISONS}
+        report[group][PROGRESS] = follow(films, scored, tasks, bootstraps)
+    lines = ["| figure | " + " | ".join(groups) + " |", "| --- " * (len(groups) + 1) + "|"]
+    for title in sorted(report["45 tasks"]):
+        lines.append(f"| {title} | " + " | ".join(str(report[group][title]) for group in groups) + " |")
+    shares, top = view_shares(films, scored), {ring: motions(scorer, films, ring, bootstraps) for ring in (True, False)}
+    speed = milliseconds_a_clip(scorer)
+    lines += ["", "| what | figure |", "| --- | --- |"]
+    lines += [f"| h. top-1 motion of a body, {'ring' if r else 'unseen azimuths'} | {top[r]} |" for r in top]
+    lines += [f"| of which {body} | {value:.3f} |" for body, value in top[True].tasks.items()]
+    for kind, values in shares.items():
+        lines.append(
+            f"| share of score variance the view explains, {kind} clips (mean, worst task) "
+            f"| {np.mean(values):.2f}, {max(values):.2f} |"
+        )
+    lines += [f"| elapsed milliseconds a clip, batch of 16, {threads} threads | {speed:.1f} |", ""]
+    every = {title: _joined([group[title] for group in report.values()]) for title in sorted(report["45 tasks"])}
+    lines += task_table(every)
+    print("\n".join(lines))
+    figures = {group: {title: asdict(figure) for title, figure in rows.items()} for group, rows in report.items()}
+    bodies = {"ring": asdict(top[True]), "unseen": asdict(top[False])}
+    (data / "evaluation.json").write_text(
+        json.dumps({"tasks": figures, "bodies": bodies, "view shares": shares, "ms a clip": speed}, indent=1)
+    )
+    if card is not None:
+        write_card(card, lines)
 
-    report: dict[str, Any] = {}
-    ring = np.isin(test["azimuth"], RING)
-    for title, values, stage, other, view in (
-        ("success / random", score, "success", "random", True),
-        ("same, unseen azimuths", score, "success", "random", False),
-        ("held / random", score, "held", "random", True),
-        ("success / near", score, "success", "near", True),
-        ("success / approach", score, "success", "approach", True),
-        ("approach / random", score, "approach", "random", True),
-        ("success / random, reworded prompt", reworded, "success", "random", True),
-    ):
-        per_task, replicate = task_aucs(test, values, stage, other, view)
-        rng = np.random.default_rng(0)
-        low, high = np.percentile([replicate(rng).mean() for _ in range(bootstraps)], [2.5, 97.5])
-        report[title] = {"tasks": per_task.tolist(), "mean": float(per_task.mean()), "interval": [low, high]}
 
-    print_table(report)
-    for stage in ("random", "success", "any"):
-        chosen = [ring & (test["task"] == task) & ((test["stage"] == stage) | (stage == "any")) for task in PAPER_TASKS]
-        shares = [view_share(score[rows], test["azimuth"][rows]) for rows in chosen]
-        report[f"view share, {stage}"] = shares
-        print(f"score variance explained by the view, {stage} clips: {np.mean(shares):.2f}, {max(shares):.2f} at most")
-    solved = ring & (test["stage"] == "success")
-    report["top-1 prompt"] = float((published[solved].argmax(1) == column[solved]).mean())
-    report["ms a clip"] = milliseconds_a_clip(scorer)
-    print(f"successful clips whose own prompt scores highest of the ten: {report['top-1 prompt']:.3f}")
-    print(f"{report['ms a clip']:.1f} ms a clip, batch of 16, {torch.get_num_threads()} threads")
-    (data / "evaluation.json").write_text(json.dumps(report, indent=1))
+def _joined(figures: list[Figure]) -> Figure:
+    tasks = {task: value for figure in figures for task, value in figure.tasks.items()}
+    return Figure(tasks, figures[0].mean, figures[0].low, figures[0].high)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.pocket_films import write_films
+from tools.pocket.batches import Sampler, relations
+from tools.pocket.films import read_films
+from tools.pocket.labels import label
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def sampler(tmp_path_factory: pytest.TempPathFactory) -> Sampler:
+    folder = tmp_path_factory.mktemp("films")
+    write_films(folder / "train", np.random.default_rng(0))
+    films = read_films(folder / "train")
+    return Sampler(films, label(films), seed=0, groups=6)
+
+
+def test_a_batch_is_of_one_piece(sampler: Sampler) -> None:
+    seen = set()
+    for _ in range(20):
+        batch = sampler.draw(CPU)
+        subjects = sampler.clips.subject[batch.clips].reshape(6, 8)
+        assert (subjects == subjects[:, :1]).all()
+        assert batch.match.shape == (48, len(batch.captions)) and len(batch.prompts) == 6
+        np.testing.assert_array_equal(batch.match[:, :48].diagonal(), 1)
+        assert (batch.weight[batch.match == 1] == 1).all()
+        seen |= set(subjects[:, 0])
+    assert {"ant", "push-v3", "window-close-v3"} <= seen
+
+
+def test_twins_are_one_moment_from_two_views(sampler: Sampler) -> None:
+    batch, clips, films = sampler.draw(CPU), sampler.clips, sampler.films
+    twins = batch.twins.numpy()
+    paired = np.flatnonzero(twins != np.arange(len(twins)))
+    assert len(paired) and (twins[twins] == np.arange(len(twins))).all()
+    one, other = batch.clips[paired], batch.clips[twins[paired]]
+    np.testing.assert_array_equal(clips.frame[one], clips.frame[other])
+    seeds, azimuths = films.columns["seed"], films.columns["azimuth"]
+    np.testing.assert_array_equal(seeds[clips.film[one]], seeds[clips.film[other]])
+    assert (azimuths[clips.film[one]] != azimuths[clips.film[other]]).all()
+
+
+def test_frames_are_altered_a_little(sampler: Sampler) -> None:
+    frames = sampler.frames(sampler.draw(CPU), CPU)
+    assert frames.shape == (48, 8, 3, 96, 96) and frames.dtype == torch.float32
+    assert frames.min() >= 0 and frames.max() <= 255 and 110 < frames.mean() < 145
+
+
+def test_the_same_seed_draws_the_same_batches(sampler: Sampler) -> None:
+    first, second = (Sampler(sampler.films, sampler.clips, seed=7, groups=6) for _ in range(2))
+    for _ in range(2):
+        a, b = first.draw(CPU), second.draw(CPU)
+        assert a.captions == b.captions and (a.clips == b.clips).all()
+        torch.testing.assert_close(first.frames(a, CPU), second.frames(b, CPU), rtol=0, atol=0)
+
+
+def test_relations_by_hand() -> None:
+    shown = [("push-v3", "success"), ("reach-v3", "random"), ("push-v3", "partial"), ("ant", "walk")]
+    said = [("push-v3", "held"), ("push-v3", "random"), ("push-v3", "approach"), ("ant", "run"), ("hopper", "walk")]
+    match, known = relations(shown, said, np.array([1.0, 0.0, 0.7, 1.0]))
+    assert match.tolist() == [[True, False, False, False, False], *[[False] * 5] * 3]
+    # Random in one scene: of which task? Reaching or working? Nearly there: is it success?
+    assert np.argwhere(~known).tolist() == [[1, 1], [2, 0], [2, 2]]
