@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mvr_wrappers.errors import ConfigError, ScorerError, UnknownNameError
-from mvr_wrappers.scorers import load_scorer, loading, register_scorer, scorer_names
+from mvr_wrappers.scorers import devices, load_scorer, loading, register_scorer, scorer_names
 from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
 from tests.tiny_viclip import write_pth, write_vocabulary
 
@@ -130,6 +130,42 @@ def test_automatic_device_and_precision(available: bool, monkeypatch: pytest.Mon
 def test_gpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     assert resolve_dtype("auto", torch.device("cuda")) == torch.float32
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_precision_on_a_cpu(native: bool, monkeypatch: pytest.MonkeyPatch, scorer: Any) -> None:
+    monkeypatch.setattr(devices, "cpu_multiplies_bfloat16", lambda: native)
+    cpu = torch.device("cpu")
+    assert resolve_dtype("auto", cpu) == torch.float32
+    assert resolve_dtype("auto", cpu, cpu_bfloat16=True) == (torch.bfloat16 if native else torch.float32)
+    seen: list[torch.dtype] = []
+    for name in ("viclip-b", "viclip-l", "mine"):
+        register_scorer(name, lambda dtype, **_: seen.append(dtype) or scorer)
+        load_scorer(name, "cpu")
+    assert seen == [torch.bfloat16 if native else torch.float32] * 2 + [torch.float32]
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)])
+def test_native_bfloat16_is_read_from_the_cpus_flags(
+    flags: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags} clzero\n")
+    monkeypatch.setattr(devices, "CPU_INFO", tmp_path / "cpuinfo")
+    assert devices.cpu_multiplies_bfloat16.__wrapped__() is expected
+    monkeypatch.setattr(devices, "CPU_INFO", tmp_path / "absent")
+    assert devices.cpu_multiplies_bfloat16.__wrapped__() is False
+
+
+def test_an_option_that_the_scorer_does_not_have(tiny_file: Path) -> None:
+    for name in ("pocket", "viclip-tiny"):
+        with pytest.raises(ConfigError, match=f"scorer {name} cannot be made with these options: .*'colour'"):
+            load_scorer(name, "cpu", colour="red")
+
+
+def test_options_reach_the_factory_and_tell_scorers_apart() -> None:
+    register_scorer("mine", lambda size=1, **_: [size])
+    assert load_scorer("mine", "cpu", size=2) == [2]
+    assert load_scorer("mine", "cpu", size=2) is load_scorer("mine", "cpu", size=2) is not load_scorer("mine", "cpu")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.scorers import Scorer, viclip
+from mvr_wrappers.errors import ConfigError, ScorerError
+from mvr_wrappers.scorers import Scorer, batches, devices, load_scorer
 from mvr_wrappers.scorers.tokenizer import ClipTokenizer
 from mvr_wrappers.scorers.viclip import ViCLIPScorer, load_viclip
 from tests.tiny_viclip import TINY, merges, network, write_pth, write_vocabulary
 
 
+def tiny(**options: Any) -> ViCLIPScorer:
+    return ViCLIPScorer("viclip-tiny", network(), ClipTokenizer(merges(), TINY.context), **options)
+
+
 @pytest.fixture
 def viclip_tiny() -> ViCLIPScorer:
-    return ViCLIPScorer("viclip-tiny", network(), ClipTokenizer(merges(), TINY.context))
+    return tiny()
 
 
 @pytest.fixture
@@ -48,15 +54,13 @@ def test_videos_are_normalised_as_published(viclip_tiny: ViCLIPScorer, frames: n
 
 
 @pytest.mark.parametrize("clips", [1, 2, 5])
-def test_batches_do_not_change_the_result(
-    viclip_tiny: ViCLIPScorer, frames: np.ndarray, clips: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = viclip_tiny.embed_video(frames)
-    seen: list[int] = []
-    run = viclip_tiny._network.embed_video
-    monkeypatch.setattr(viclip_tiny._network, "embed_video", lambda x: seen.append(len(x)) or run(x))
-    monkeypatch.setattr(viclip, "TOKENS_PER_BATCH", clips * 8 * TINY.patches)
-    np.testing.assert_allclose(viclip_tiny.embed_video(frames), whole, atol=1e-6)
+def test_batches_do_not_change_the_result(frames: np.ndarray, clips: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tiny().embed_video(frames)
+    monkeypatch.setitem(batches.PATCHES_PER_BATCH, "cpu", clips * 8 * TINY.patches)
+    scorer, seen = tiny(), []
+    run = scorer._network.embed_video
+    monkeypatch.setattr(scorer._network, "embed_video", lambda x: seen.append(len(x)) or run(x))
+    np.testing.assert_allclose(scorer.embed_video(frames), whole, atol=1e-6)
     assert sum(seen) == 5 and max(seen) == clips
 
 
@@ -136,6 +140,36 @@ def test_bfloat16_agrees_with_float32(tmp_path: Path, frames: np.ndarray) -> Non
     assert (exact.embed_text(prompts) * fast.embed_text(prompts)).sum(axis=1).min() > 0.999
 
 
+def test_bfloat16_needs_no_autocast(tmp_path: Path, frames: np.ndarray) -> None:
+    write_vocabulary(tmp_path)
+    scorer = load_viclip("viclip-tiny", torch.device("cpu"), torch.bfloat16, write_pth(tmp_path))
+    dtypes = set()
+    for block in scorer._network.vision_encoder.transformer.resblocks:
+        block.register_forward_hook(lambda module, args, out: dtypes.add(out.dtype))
+    scorer.embed_video(frames)
+    assert dtypes == {torch.bfloat16} and not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, met when its compiler is imported
+def test_compiled_equals_eager(frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Everything but the last step, generating machine code, which takes a minute and is torch's own.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager", fullgraph=True))
+    write_vocabulary(tmp_path)
+    compiled = load_scorer("viclip-tiny", "cpu", weights=write_pth(tmp_path), compile=True)
+    assert compiled is not load_scorer("viclip-tiny", "cpu", weights=tmp_path / "tiny.pth")
+    wide = np.repeat(np.repeat(frames, 2, axis=2), 2, axis=3)
+    np.testing.assert_allclose(compiled.embed_video(wide), tiny().embed_video(wide), atol=1e-5)
+
+
+def test_compiling_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    with pytest.raises(ScorerError, match="compile=True needs a C"):
+        tiny(compile=True)
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ScorerError, match="compile=True needs Triton"):
+        devices.require_compiler(torch.device("cuda"))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
@@ -145,7 +179,7 @@ def test_cuda_agrees_with_the_cpu(
     write_vocabulary(tmp_path)
     path = write_pth(tmp_path)
     cpu = load_viclip("viclip-tiny", torch.device("cpu"), torch.float32, path)
+    monkeypatch.setitem(batches.PATCHES_PER_BATCH, "cuda", 2 * 8 * TINY.patches)
     cuda = load_viclip("viclip-tiny", torch.device("cuda"), dtype, path)
-    monkeypatch.setattr(viclip, "TOKENS_PER_BATCH", 2 * 8 * TINY.patches)
     np.testing.assert_allclose(cuda.embed_video(frames), cpu.embed_video(frames), atol=tolerance)
     np.testing.assert_allclose(cuda.embed_text(["robot"]), cpu.embed_text(["robot"]), atol=tolerance)

@@ -1,29 +1,24 @@
-"""Weights in every layout, every way a file can be wrong, and the hub with and without a network."""
+"""Weights in every layout, and every way a file can be wrong."""
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from huggingface_hub.hf_api import RepoFile
 from safetensors.torch import save_file
 
 from mvr_wrappers.errors import ScorerError
-from mvr_wrappers.scorers import viclip_net, weights
+from mvr_wrappers.scorers import viclip_net
 from mvr_wrappers.scorers.viclip import load_viclip
 from mvr_wrappers.scorers.viclip_net import ViCLIPSize
-from mvr_wrappers.scorers.weights import HubFiles, load_network, locate_vocabulary, locate_weights, read_tensors
+from mvr_wrappers.scorers.weights import load_network, locate_vocabulary, locate_weights
 from tests.tiny_viclip import state_dict, write_pth, write_safetensors, write_vocabulary
 
 CPU = torch.device("cpu")
-HUB = HubFiles("someone/ViCLIP-tiny-hf", "0123456789abcdef0123456789abcdef01234567")
 
 
 def load(path: Path, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
@@ -184,94 +179,3 @@ def test_damaged_weights_are_told_of_before_a_missing_vocabulary(tmp_path: Path)
     path.write_bytes(write_pth(tmp_path).read_bytes()[:200])
     with pytest.raises(ScorerError, match="truncated or damaged"):
         load_viclip("viclip-tiny", CPU, torch.float32, path)
-
-
-@pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub, and no network."""
-    cache = tmp_path / "cache"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setitem(weights.HUB, "viclip-tiny", HUB)
-    return cache
-
-
-def test_offline_error_names_the_folder_where_files_put_by_hand_are_found(offline: Path) -> None:
-    with pytest.raises(ScorerError) as caught:
-        load_viclip("viclip-tiny", CPU, torch.float32)
-    message = str(caught.value)
-    assert "someone/ViCLIP-tiny-hf" in message and HUB.revision in message
-    assert "Put model.safetensors and bpe_simple_vocab_16e6.txt.gz of" in message
-    folder = Path(message.rpartition(" by hand into the folder ")[2])
-    assert offline in folder.parents
-    folder.mkdir(parents=True)
-    write_safetensors(folder)
-    write_vocabulary(folder)
-    assert_same(load_viclip("viclip-tiny", CPU, torch.float32)._network.state_dict(), state_dict())
-
-
-@pytest.mark.usefixtures("offline")
-def test_offline_without_a_vocabulary_says_to_put_it_beside_the_weights(tmp_path: Path) -> None:
-    with pytest.raises(
-        ScorerError, match=f"Put bpe_simple_vocab_16e6.txt.gz of .* by hand into the folder {tmp_path}$"
-    ):
-        locate_vocabulary("viclip-tiny", write_pth(tmp_path))
-
-
-def fake_hub(monkeypatch: pytest.MonkeyPatch, source: Path, lfs: bool, damaged: bool) -> None:
-    """Serves copies of `source` into the hub's cache, with its true checksum stated."""
-    content = source.read_bytes()
-    sha1 = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    pointer = {"size": len(content), "oid": hashlib.sha256(content).hexdigest(), "pointerSize": 1} if lfs else None
-    stated = RepoFile(path=source.name, size=len(content), oid=sha1, lfs=pointer)
-
-    def download(repo: str, filename: str, revision: str) -> str:
-        place = HubFiles(repo, revision).folder / filename
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content[:-1] + b"?" if damaged else content)
-        return str(place)
-
-    monkeypatch.setattr(weights, "hf_hub_download", download)
-    monkeypatch.setattr(weights, "HfApi", lambda: SimpleNamespace(get_paths_info=lambda *args, **kwargs: [stated]))
-
-
-@pytest.mark.parametrize("lfs", [True, False], ids=["sha256", "git"])
-def test_download_is_checked_once_and_then_cached(
-    tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch, lfs: bool
-) -> None:
-    fake_hub(monkeypatch, write_safetensors(tmp_path), lfs, damaged=False)
-    path = weights.fetch("viclip-tiny", "model.safetensors")
-    assert offline in path.parents
-    assert_same(read_tensors(path), state_dict())
-    monkeypatch.setattr(weights, "hf_hub_download", None)
-    assert weights.fetch("viclip-tiny", "model.safetensors") == path
-
-
-@pytest.mark.parametrize("lfs", [True, False], ids=["sha256", "git"])
-def test_damaged_download_is_removed(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch, lfs: bool) -> None:
-    fake_hub(monkeypatch, write_safetensors(tmp_path), lfs, damaged=True)
-    with pytest.raises(ScorerError, match="damaged and was removed"):
-        weights.fetch("viclip-tiny", "model.safetensors")
-    assert not (HUB.folder / "model.safetensors").exists()
-
-
-def test_dropped_connection_is_a_scorer_error(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_hub(monkeypatch, write_safetensors(tmp_path), True, damaged=False)
-
-    def drop(*args: Any, **kwargs: Any) -> str:
-        raise ConnectionResetError("peer went away")
-
-    monkeypatch.setattr(weights, "hf_hub_download", drop)
-    with pytest.raises(ScorerError, match="ConnectionResetError: peer went away"):
-        weights.fetch("viclip-tiny", "model.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("name", "repo", "revision"),
-    [
-        ("viclip-l", "OpenGVLab/ViCLIP-L-14-hf", "1652361522e1cb41c28cdfae870f690d00e7456b"),
-        ("viclip-b", "OpenGVLab/ViCLIP-B-16-hf", "8484a9cb5b1b86e43c3ded53abe7485f52d8b789"),
-    ],
-)
-def test_revisions_are_pinned(name: str, repo: str, revision: str) -> None:
-    assert weights.HUB[name] == HubFiles(repo, revision)

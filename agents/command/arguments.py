@@ -94,3 +94,14 @@ class TasksArgs:
 @dataclass(frozen=True, slots=True)
 class DoctorArgs:
     """Look at what a run needs on this machine, and say for each problem what mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadArgs:
+    """Download the files of scorers from the model hub, checked against the checksums it states.
+
+    Attributes:
+        scorers: names of scorers, such as viclip-l or clip-l.
+    """
+
+    scorers: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCORER [SCORER ...]")]

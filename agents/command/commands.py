@@ -7,11 +7,12 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task, load_registry
 
 from ..config import TrainConfig
 from ..extras import is_installed
-from .arguments import DoctorArgs, EvalArgs, FilmArgs, TasksArgs
+from .arguments import DoctorArgs, DownloadArgs, EvalArgs, FilmArgs, TasksArgs
 from .terminal import console, progress, say, say_files
 
 
@@ -58,6 +59,18 @@ def film(args: FilmArgs) -> int:
             *(spec, args.policy, video), size=args.size, every=args.every, quality=args.quality, seed=args.seed
         )
     say_files(*paths)
+    return 0
+
+
+def download(args: DownloadArgs) -> int:
+    """Downloads the files of scorers, and names each with its size."""
+    from mvr_wrappers.scorers import hub
+
+    if not args.scorers:
+        raise ConfigError(f"name the scorers to download: {', '.join(hub.HUB)}")
+    for name in args.scorers:
+        for path in hub.download(name):
+            say(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
     return 0
 
 

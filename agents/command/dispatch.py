@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "eval": (args.EvalArgs, commands.evaluate),
     "film": (args.FilmArgs, commands.film),
     "score": (args.ScoreArgs, score),
+    "download": (args.DownloadArgs, commands.download),
     "tasks": (args.TasksArgs, commands.tasks),
     "doctor": (args.DoctorArgs, commands.doctor),
 }

@@ -57,3 +57,9 @@ def check_prompts(prompts: Sequence[str]) -> None:
     for prompt in prompts:
         if not prompt.strip():
             raise ConfigError("the prompt is empty; describe the wanted behaviour in one sentence")
+
+
+def resampled(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """Returns videos (B, count, H, W, 3): the middle frames of `count` equal parts; too few frames are repeated."""
+    found = frames.shape[1]
+    return frames if found == count else frames[:, (2 * np.arange(count) + 1) * found // (2 * count)]

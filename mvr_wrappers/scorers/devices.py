@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import os
+import re
+import shutil
+from pathlib import Path
+
 import torch
 
 from mvr_wrappers.errors import ConfigError, ScorerError
@@ -12,6 +19,9 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "bf16": torch.bfloat16,
 }
+
+
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -36,17 +46,45 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     return found
 
 
-def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """Returns the precision meant by `dtype`; "auto" is bfloat16 on a CUDA device that has it, else float32.
+def resolve_dtype(dtype: str | torch.dtype, device: torch.device, *, cpu_bfloat16: bool = False) -> torch.dtype:
+    """Returns the precision meant by `dtype`.
+
+    Args:
+        dtype: "float32", "bfloat16", a torch.dtype, or "auto": bfloat16 on a CUDA device that has it, and on a CPU that
+            has it if `cpu_bfloat16`; else float32.
+        device: where the scorer computes.
+        cpu_bfloat16: whether the scorer is faster in bfloat16 on CPUs with such instructions.
 
     Raises:
         ConfigError: `dtype` is neither float32 nor bfloat16.
     """
     if dtype == "auto":
-        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if bf16 else torch.float32
+        if device.type == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            native = cpu_bfloat16 and device.type == "cpu" and cpu_multiplies_bfloat16()
+        return torch.bfloat16 if native else torch.float32
     found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if found not in DTYPES.values():
         raise ConfigError(f'dtype {dtype!r} is not offered; give "auto", "float32" or "bfloat16"')
     assert found is not None
     return found
+
+
+@functools.cache
+def cpu_multiplies_bfloat16() -> bool:
+    """Returns whether the CPU has instructions for bfloat16 products (AVX512-BF16 or AMX), as far as Linux tells."""
+    return CPU_INFO.is_file() and bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()))
+
+
+def require_compiler(device: torch.device) -> None:
+    """Checks that `torch.compile` has what it needs to generate code.
+
+    Raises:
+        ScorerError: there is no C++ compiler (CPU) or no Triton (CUDA).
+    """
+    if device.type == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise ScorerError("compile=True needs Triton on a CUDA device: pip install triton, or leave compile out")
+    elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        raise ScorerError("compile=True needs a C++ compiler, found through CXX or as g++; or leave compile out")

@@ -1,8 +1,7 @@
-"""ViCLIP behind the Scorer protocol: NumPy in, NumPy out, batches of bounded size in between."""
+"""ViCLIP behind the Scorer protocol: NumPy in, NumPy out."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,28 +11,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mvr_wrappers.scorers.base import check_frames, check_prompts
+from mvr_wrappers.scorers.base import check_frames
+from mvr_wrappers.scorers.batches import VideoBatches
+from mvr_wrappers.scorers.devices import require_compiler
+from mvr_wrappers.scorers.pixels import fold_normalisation, to_pixels
+from mvr_wrappers.scorers.texts import TextCache
 from mvr_wrappers.scorers.tokenizer import ClipTokenizer
 from mvr_wrappers.scorers.viclip_net import SIZES, ViCLIP
 from mvr_wrappers.scorers.weights import load_network, locate_vocabulary, locate_weights
 
 # Published normalisation of the authors' evaluation, on pixels in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Bounds memory: 8 clips of 8 frames at ViCLIP-L, whose widest activation is then 0.13 GB in bfloat16.
-TOKENS_PER_BATCH = 8 * 8 * 256
 
 
-def load_viclip(name: str, device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> ViCLIPScorer:
+def load_viclip(
+    name: str, device: torch.device, dtype: torch.dtype, weights: Path | None = None, *, compile: bool = False
+) -> ViCLIPScorer:
     """Returns the ViCLIP called `name` with weights from a local file or the hub.
 
+    Args:
+        name: a row of `SIZES`.
+        device: where it computes.
+        dtype: of weights and activations; nothing is cast on the way.
+        weights: local file; None takes the hub's.
+        compile: fuse the video tower with `torch.compile`, which takes a minute at the first batch.
+
     Raises:
-        ScorerError: a file is missing, damaged, or of another architecture.
+        ScorerError: a file is missing, damaged, or of another architecture; or there is no compiler to compile with.
     """
     size = SIZES[name]
     # The weights first: if both files are wrong, theirs is the fault worth hearing of.
     network = load_network(name, locate_weights(name, weights), device, dtype)
     tokenizer = ClipTokenizer.from_file(locate_vocabulary(name, weights), size.context, size.vocabulary)
-    return ViCLIPScorer(name, network, tokenizer)
+    return ViCLIPScorer(name, network, tokenizer, compile=compile)
 
 
 class ViCLIPScorer:
@@ -46,36 +56,43 @@ class ViCLIPScorer:
         embed_dim: E, length of an embedding.
     """
 
-    def __init__(self, name: str, network: ViCLIP, tokenizer: ClipTokenizer) -> None:
-        """Wraps a loaded network; device and precision are those of its parameters."""
+    def __init__(self, name: str, network: ViCLIP, tokenizer: ClipTokenizer, *, compile: bool = False) -> None:
+        """Takes over a loaded network, folding the pixels' normalisation into it; it stays where and as precise it is.
+
+        Raises:
+            ScorerError: `compile` is asked for where there is no compiler.
+        """
         self.name = name
         self.n_frames, self.image_size = network.size.frames, network.size.image_size
         self.embed_dim = network.size.embed_dim
         self._network, self._tokenizer = network, tokenizer
         self._device, self._dtype = network.temp.device, network.temp.dtype
-        self._mean = torch.tensor(MEAN, device=self._device).reshape(3, 1, 1)
-        self._deviation = torch.tensor(DEVIATION, device=self._device).reshape(3, 1, 1)
-        self._texts: dict[str, NDArray[np.float32]] = {}
+        fold_normalisation(network.vision_encoder.conv1, MEAN, DEVIATION)
+        self._batches = VideoBatches(self._device, network.size.patches)
+        self._embed = self._embed_batch
+        if compile:
+            require_compiler(self._device)
+            self._embed = torch.compile(self._embed_batch)
+        self._texts = TextCache(name, network.size.context, self.embed_dim, self._encode)
 
-    @torch.inference_mode()
     def embed_video(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeds videos.
 
         Args:
-            frames: uint8 (B, F, H, W, 3), RGB; any B, F, H and W.
+            frames: uint8 (B, F, H, W, 3), RGB; any B, F, H and W. At another F than `n_frames` the learned positions in
+                time are interpolated linearly between the middles of the frames (a single frame takes their mean);
+                frames of another size are resized, antialiased, which stretches those that are not square.
 
         Returns:
             float32 (B, E), unit rows.
 
         Raises:
             ConfigError: frames of another type or rank.
+            ScorerError: not even one clip fits the device's memory.
         """
         check_frames(frames)
-        batch = max(1, TOKENS_PER_BATCH // (frames.shape[1] * self._network.size.patches))
-        rows = [self._embed_batch(frames[start : start + batch]) for start in range(0, len(frames), batch)]
-        return _rows(torch.cat(rows)) if rows else np.zeros((0, self.embed_dim), np.float32)
+        return self._batches.run(frames, self._embed, self.embed_dim)
 
-    @torch.inference_mode()
     def embed_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds prompts, each computed once in the scorer's life.
 
@@ -88,34 +105,15 @@ class ViCLIPScorer:
         Raises:
             ConfigError: a prompt is empty.
         """
-        check_prompts(prompts)
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
-        if new:
-            tokens, lost = self._tokenizer.encode(new)
-            for prompt, count in zip(new, lost, strict=True):
-                if count:
-                    warnings.warn(
-                        f"the prompt is {count} tokens longer than the {tokens.shape[1]} {self.name} reads; "
-                        f"its end is ignored: {prompt!r}",
-                        stacklevel=3,
-                    )
-            rows = _rows(F.normalize(self._network.embed_text(torch.tensor(tokens, device=self._device)).float()))
-            self._texts.update(zip(new, rows, strict=True))
-        return np.array([self._texts[prompt] for prompt in prompts], np.float32).reshape(-1, self.embed_dim)
+        return self._texts.embed(prompts)
 
-    def _embed_batch(self, frames: NDArray[np.uint8]) -> Tensor:
-        """Embeds (B, F, H, W, 3) frames as one batch -> float32 (B, E), on the device."""
-        # Bytes travel, not floats; from pinned memory the copy overlaps with the batch before.
-        staged = torch.empty(frames.shape, dtype=torch.uint8, pin_memory=self._device.type == "cuda")
-        staged.numpy()[...] = frames
-        pixels = staged.to(self._device, non_blocking=True).permute(0, 1, 4, 2, 3).flatten(0, 1).float()
-        if pixels.shape[-2:] != (self.image_size, self.image_size):
-            pixels = F.interpolate(pixels, size=(self.image_size, self.image_size), mode="bilinear", antialias=True)
-        pixels = (pixels / 255 - self._mean) / self._deviation
-        embeddings = self._network.embed_video(pixels.to(self._dtype).reshape(*frames.shape[:2], *pixels.shape[1:]))
-        return F.normalize(embeddings.float())
+    def _embed_batch(self, videos: Tensor) -> Tensor:
+        """Embeds uint8 (B, F, H, W, 3) on the device as one batch -> float32 (B, E)."""
+        pixels = to_pixels(videos, self.image_size, self._dtype)
+        return F.normalize(self._network.embed_video(pixels).float())
 
-
-def _rows(embeddings: Tensor) -> NDArray[np.float32]:
-    rows: NDArray[np.float32] = embeddings.cpu().numpy()
-    return rows
+    @torch.inference_mode()
+    def _encode(self, prompts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
+        tokens, lost = self._tokenizer.encode(prompts)
+        embeddings = self._network.embed_text(torch.tensor(tokens, device=self._device))
+        return F.normalize(embeddings.float()).cpu().numpy(), lost

@@ -73,7 +73,10 @@ class ViCLIP(nn.Module):
 
 
 class VisionEncoder(nn.Module):
-    """All patches of all frames attend to each other; the class token's feature is projected."""
+    """All patches of all frames attend to each other; the class token's feature is projected.
+
+    The stem has no bias in the checkpoints; folding the pixels' normalisation into it gives it one.
+    """
 
     def __init__(self, size: ViCLIPSize) -> None:
         super().__init__()
@@ -93,7 +96,9 @@ class VisionEncoder(nn.Module):
         batch, n_frames = frames.shape[:2]
         # The stem's windows do not overlap, so the convolution is one matrix product over whole patches.
         pixels = F.pixel_unshuffle(frames.flatten(0, 1), self.patch).flatten(2).transpose(1, 2)
-        patches = F.linear(pixels, self.conv1.weight.flatten(1)).reshape(batch, n_frames, pixels.shape[1], -1)
+        patches = F.linear(pixels, self.conv1.weight.flatten(1), self.conv1.bias).reshape(
+            batch, n_frames, pixels.shape[1], -1
+        )
         patches = patches + self.positional_embedding[1:] + self.temporal_positions(n_frames)[:, None]
         first = (self.class_embedding + self.positional_embedding[0]).expand(batch, 1, -1)
         tokens = self.ln_pre(torch.cat([first, patches.flatten(1, 2)], dim=1))

@@ -1,46 +1,18 @@
-"""Files of weights: found locally or on the model hub, checked, and read without running any code of theirs."""
+"""Files of ViCLIP's weights: found locally or on the model hub, and read without running any code of theirs."""
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.hf_api import RepoFile
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mvr_wrappers.errors import ScorerError
+from mvr_wrappers.scorers.hub import VOCABULARY, WEIGHTS, fetch
 from mvr_wrappers.scorers.viclip_net import SIZES, ViCLIP
-
-WEIGHTS, VOCABULARY = "model.safetensors", "bpe_simple_vocab_16e6.txt.gz"
-# A dropped connection raises the HTTP library's own error, which is the base of the hub's.
-HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-
-
-@dataclass(frozen=True, slots=True)
-class HubFiles:
-    """A repository of the model hub, at one revision for ever."""
-
-    repo: str
-    revision: str
-
-    @property
-    def folder(self) -> Path:
-        """Where the hub's client keeps the files, and where files put by hand are found."""
-        repository = "models--" + self.repo.replace("/", "--")
-        return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / self.revision
-
-
-HUB = {
-    "viclip-l": HubFiles("OpenGVLab/ViCLIP-L-14-hf", "1652361522e1cb41c28cdfae870f690d00e7456b"),
-    "viclip-b": HubFiles("OpenGVLab/ViCLIP-B-16-hf", "8484a9cb5b1b86e43c3ded53abe7485f52d8b789"),
-}
 
 
 def locate_weights(name: str, weights: Path | None) -> Path:
@@ -69,51 +41,6 @@ def locate_vocabulary(name: str, weights: Path | None) -> Path:
         return fetch(name, VOCABULARY)
     beside = weights.with_name(VOCABULARY)
     return beside if beside.is_file() else fetch(name, VOCABULARY, folder=weights.parent)
-
-
-def fetch(name: str, filename: str, folder: Path | None = None) -> Path:
-    """Returns a file of the hub at the pinned revision, from the hub's cache or downloaded and checked.
-
-    HF_HUB_OFFLINE, HF_HOME and the hub's other variables are honoured.
-
-    Args:
-        name: a row of `SIZES`.
-        filename: file in the repository of that scorer.
-        folder: where the error tells to put files by hand; None takes the hub's cache.
-
-    Raises:
-        ScorerError: the file is neither cached nor to be downloaded, or its checksum is wrong.
-    """
-    hub = HUB.get(name)
-    if hub is None:
-        raise ScorerError(f"{name} is not on the hub: pass weights= a file of it, with {VOCABULARY} in the same folder")
-    cached = try_to_load_from_cache(hub.repo, filename, revision=hub.revision)
-    if isinstance(cached, str):
-        return Path(cached)
-    try:
-        stated = HfApi().get_paths_info(hub.repo, [filename], revision=hub.revision)
-        path = Path(hf_hub_download(hub.repo, filename, revision=hub.revision))
-    except HUB_ERRORS as error:
-        files = VOCABULARY if filename == VOCABULARY else f"{filename} and {VOCABULARY}"
-        raise ScorerError(
-            f"{filename} of {name} is not on this machine and the hub did not give it "
-            f"({type(error).__name__}: {_first_line(error)}). Put {files} of {hub.repo}, revision {hub.revision}, "
-            f"by hand into the folder {folder or hub.folder}"
-        ) from error
-    if not any(isinstance(file, RepoFile) and _checksum_fits(file, path) for file in stated):
-        path.resolve().unlink()  # the content; what lies in the cache's snapshot folder may be a link to it
-        path.unlink(missing_ok=True)
-        raise ScorerError(f"the download of {filename} from {hub.repo} is damaged and was removed; run again")
-    return path
-
-
-def _checksum_fits(stated: RepoFile, path: Path) -> bool:
-    """Tells whether a file's content has the checksum the hub states: SHA-256, or git's own for a small file."""
-    with path.open("rb") as file:
-        if stated.lfs is not None:
-            return hashlib.file_digest(file, "sha256").hexdigest() == stated.lfs.sha256
-        content = file.read()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == stated.blob_id
 
 
 def _first_line(error: Exception) -> str:
