@@ -47,7 +47,7 @@ def clip_starts(n_states: int, length: int, stride: int) -> list[int]:
     return starts if starts[-1] == last else [*starts, last]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Clip:
     """L consecutive states of one episode, filmed as F frames from V views.
 

@@ -159,6 +159,10 @@ class RewardEngine:
         """The best and the worst clips scored so far, with their frames."""
         return self._learner.gallery
 
+    def score_of(self, clip: Clip) -> NDArray[np.float32] | None:
+        """Returns psi of a clip's views, float32 (V,), None while it was not scored."""
+        return self._learner.scores.get(clip)
+
     @property
     def options(self) -> dict[str, Any]:
         """The arguments that make such an engine again, JSON-safe; a scorer given as an object stands by its name."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
+from mvr_wrappers.filmstrip import Reel
 from mvr_wrappers.scorers import Scorer
 
 _INDEX = "engines.json"
@@ -123,6 +124,7 @@ class EnginePerEnv:
         self._engines = engines
         self._own = [engines.first if prompt is None else engines.obtain(prompt) for prompt in prompts]
         self._asked: list[str | None] = []
+        self._reel = Reel()
         self.assign([None] * len(prompts))
 
     @property
@@ -159,7 +161,12 @@ class EnginePerEnv:
         for own, of_env in zip(self._own, clips, strict=True):
             for prompt, of_prompt in itertools.groupby(of_env, key=lambda clip: clip.prompt):
                 engine = own if prompt is None else self._engines.obtain(prompt)
-                engine.submit(list(of_prompt))
+                self._reel.add(engine.prompt, latest := list(of_prompt))
+                engine.submit(latest)
+
+    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
+        """Returns the latest clips as one picture, see `Reel.draw`."""
+        return self._reel.draw(lambda prompt: self._engines[prompt].score_of, clips)
 
     def advance(self, stepped: NDArray[np.bool_]) -> None:
         """Counts a step of the envs in `stepped`, bool (N,), and does the work it makes due.

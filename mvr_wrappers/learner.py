@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,8 @@ class LearnerMetrics:
 class RewardLearner:
     """Scores clips against the prompt, learns state relevance from them, and publishes it as snapshots.
 
-    `snapshot`, `metrics` and `gallery` may be read by another thread at any time: each is replaced as a whole.
+    `snapshot`, `metrics` and `gallery` may be read by another thread at any time: each is replaced as a whole. So may
+    `scores`: psi (V,) of each scored clip that somebody still holds.
 
     Args:
         prompt: what the behaviour looks like.
@@ -83,6 +85,7 @@ class RewardLearner:
         self.snapshot = RewardSnapshot.zero(weight, reward)
         self.metrics = LearnerMetrics()
         self.gallery = Gallery()
+        self.scores: WeakKeyDictionary[Clip, NDArray[np.float32]] = WeakKeyDictionary()
         self._prompt, self._scorer = prompt, scorer
         self._weight, self._tau, self._reward = weight, relevance.tau, reward
         holdout_rng, training_rng = (np.random.default_rng(seed) for seed in seeds.spawn(2))
@@ -118,6 +121,7 @@ class RewardLearner:
         self._dataset.add(scored)
         self._reference.offer(scored, self._dataset.view_offsets)
         self.gallery.add(clips, [psi for _, psi, _ in rows])
+        self.scores.update((clip, psi) for clip, psi, _ in rows)
         self.metrics = replace(
             self.metrics,
             clips_scored=self.metrics.clips_scored + len(clips),

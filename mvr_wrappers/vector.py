@@ -162,6 +162,20 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         """
         return self._per_env.engine
 
+    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
+        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
+
+        Each view of the sub-envs' rigs is a row, time goes right, and the score stands beside it once there is one.
+
+        Args:
+            clips: how many clips of each view, 1 to 4, the latest lowest.
+
+        Raises:
+            FilmingError: nothing was filmed yet.
+            ConfigError: more clips than are kept, or none.
+        """
+        return self._per_env.filmstrip(clips)
+
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # as in VectorWrapper
         """What `gymnasium.make_vec` needs to make this env again, with an engine of its own."""

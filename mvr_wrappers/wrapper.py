@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
 
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group
@@ -156,6 +157,20 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             totals = self._shaper.finish(np.array([True]))
             info["mvr_episode"] = {name: total[0].item() for name, total in totals.items()}
         return observation, step.rewards[0].item(), terminated, truncated, info
+
+    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
+        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
+
+        Each view of the rig is a row, time goes right, and the score stands beside it once there is one.
+
+        Args:
+            clips: how many clips of each view, 1 to 4, the latest lowest.
+
+        Raises:
+            FilmingError: nothing was filmed yet.
+            ConfigError: more clips than are kept, or none.
+        """
+        return self._per_env.filmstrip(clips)
 
     def close(self) -> None:
         """Closes the env, and the engines except one that was given."""

@@ -152,6 +152,20 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             self._take_prompts()
         return observations, step.rewards, dones, infos
 
+    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
+        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
+
+        Each view of the sub-envs' rigs is a row, time goes right, and the score stands beside it once there is one.
+
+        Args:
+            clips: how many clips of each view, 1 to 4, the latest lowest.
+
+        Raises:
+            FilmingError: nothing was filmed yet.
+            ConfigError: more clips than are kept, or none.
+        """
+        return self._per_env.filmstrip(clips)
+
     def close(self) -> None:
         """Closes the sub-envs, and the engines except one that was given."""
         super().close()
