@@ -1,0 +1,173 @@
+"""What does shaping cost? Wall time of training with it over without, same steps, same machine, in one run.
+
+    OMP_NUM_THREADS=1 python benchmarks/overhead.py [--steps 100000] [--mode sync|async] [--result FILE]
+
+Two trainings of the JAX TQC on one task take turns, 1,000 env steps at a time, so that whatever else the machine does
+falls on both: one on the task's own reward, one on the shaped reward of the pocket scorer. Networks, batches and
+updates are the published ones (8 envs, 16 updates of 256 transitions every 64 env steps), and so is the schedule: one
+episode of nine filmed from one view, at most 400 clips scored every 10,000 env steps, relevance updated every 100,000.
+
+100,000 env steps are one whole period of that schedule: ten scorings, one update of relevance with its early stopping,
+one relabelling. A longer run repeats it; nothing grows with time but the replay buffer, which is therefore declared
+full from the start (1,000,000 transitions), so that relabelling costs what it costs in a long run. With fewer steps the
+schedule is shortened alike, and the table says what the ratio would be at the published one: costs that come with every
+step are scaled up to 100,000 steps, those of the update and of relabelling are counted once.
+
+With `--mode async` scoring and relevance run in a thread beside the learner; the table gives their time in parentheses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jax
+from stable_baselines3.common.vec_env import VecEnv
+
+from mvr_agents import TQC, jax_tqc
+from mvr_agents.replay import DeviceReplayBuffer
+from mvr_wrappers import get_task
+from mvr_wrappers.sb3 import RewardLogger, make_vec_env
+
+TURN = 1_000  # env steps
+WARM_UP = 2_000  # env steps of each training before the clock starts: programs are compiled, episodes under way
+PERIOD = 100_000  # env steps between two updates of relevance, as published
+SCORINGS = 10  # a period
+
+
+class Training:
+    """One of the two trainings, with clocks around its parts.
+
+    Attributes:
+        seconds: part -> wall time since the warm-up.
+        cpu_seconds: of all threads, since the warm-up.
+    """
+
+    def __init__(self, task: str, *, shaping: bool, steps: int, mode: str, device: str, agent_device: str) -> None:
+        period = min(steps, PERIOD)
+        schedule = {"score_every": period // SCORINGS, "max_clips": 400, "update_every": period, "mode": mode}
+        settings = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
+        self.venv: VecEnv = make_vec_env(
+            task, n_envs=settings["n_envs"], seed=0, shaping=shaping, schedule=schedule, device=device
+        )
+        self.model: TQC = jax_tqc.make(self.venv, settings, seed=0, device=agent_device)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.cpu_seconds = 0.0
+        self._shaping = shaping
+        buffer = self.model.replay_buffer
+        assert isinstance(buffer, DeviceReplayBuffer)
+        buffer.full = True
+        self.learn(WARM_UP)
+        buffer.relabel()
+        self._before = self._engine_seconds()
+        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.learner)
+        self._time(self.venv, "step", "envs")
+        self._time(self.model, "_sample_action", "acting")
+        self._time(buffer, "relabel", "relabelling", wait=lambda: buffer.storage.shaping)
+        self.seconds.clear()
+        self.cpu_seconds = 0.0
+
+    def learn(self, steps: int) -> None:
+        """Trains for some env steps."""
+        start, cpu = time.perf_counter(), time.process_time()
+        self.model.learn(steps, RewardLogger() if self._shaping else None, reset_num_timesteps=False)
+        jax.block_until_ready(self.model.policy.learner)
+        self.seconds["all"] += time.perf_counter() - start
+        self.cpu_seconds += time.process_time() - cpu
+
+    def parts(self, mode: str) -> dict[str, float]:
+        """Returns the wall time of each part; what ran inside another one is taken out of that."""
+        parts = dict(self.seconds)
+        for name, seconds in self._engine_seconds().items():
+            parts[name] = seconds - self._before[name]
+            if name == "filming" or mode == "sync":
+                parts["envs"] -= parts[name]
+        parts["updates"] -= parts["relabelling"]
+        beside = () if mode == "sync" else ("scoring", "relevance")
+        parts["the rest"] = 2 * parts["all"] - sum(value for name, value in parts.items() if name not in beside)
+        return parts
+
+    def _engine_seconds(self) -> dict[str, float]:
+        if not self._shaping:
+            return dict.fromkeys(("filming", "scoring", "relevance"), 0.0)
+        metrics = self.venv.get_attr("film_seconds"), self.venv.engine.metrics()  # type: ignore[attr-defined]
+        return {
+            "filming": sum(metrics[0]),
+            "scoring": metrics[1]["score_seconds"],
+            "relevance": metrics[1]["update_seconds"],
+        }
+
+    def _time(self, owner: Any, method: str, part: str, wait: Callable[[], Any] = lambda: None) -> None:
+        """Puts a clock around a method, which stops when what `wait` returns is computed."""
+        inner = getattr(owner, method)
+
+        def timed(*arguments: Any, **keywords: Any) -> Any:
+            start = time.perf_counter()
+            result = inner(*arguments, **keywords)
+            jax.block_until_ready(wait())
+            self.seconds[part] += time.perf_counter() - start
+            return result
+
+        setattr(owner, method, timed)
+
+
+def table(plain: dict[str, float], shaped: dict[str, float], steps: int, mode: str) -> str:
+    """Returns the breakdown and the ratio, in Markdown."""
+    order = ("envs", "acting", "updates", "filming", "scoring", "relevance", "relabelling", "the rest", "all")
+    lines = [
+        "| part | without shaping, s | with shaping, s | difference, share of the time without |",
+        "| --- | --- | --- | --- |",
+    ]
+    for part in order:
+        form = "({:.1f})" if mode == "async" and part in ("scoring", "relevance") else "{:.1f}"
+        share = f"{(shaped[part] - plain[part]) / plain['all']:+.1%}"
+        lines.append(f"| {part} | {plain[part]:.1f} | {form.format(shaped[part])} | {share} |")
+    ratio = f"\nWith shaping over without: **{shaped['all'] / plain['all']:.3f}**"
+    if steps < PERIOD:
+        scale = PERIOD / steps
+        once = shaped["relabelling"] + (shaped["relevance"] if mode == "sync" else 0.0)
+        full = ((shaped["all"] - once) * scale + once) / (plain["all"] * scale)
+        ratio += f"; scaled up to {PERIOD:,} steps: {full:.3f}"
+    return "\n".join([*lines, ratio]) + "\n\n"
+
+
+def main() -> None:
+    """Measures, prints and, if asked, writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="hammer-v3")
+    parser.add_argument("--steps", type=int, default=PERIOD)
+    parser.add_argument("--mode", choices=("sync", "async"), default="sync")
+    parser.add_argument("--device", default="auto", help="of scorer and relevance model")
+    parser.add_argument("--agent-device", default="auto")
+    parser.add_argument("--result", type=Path, help="Markdown file to append the table to")
+    arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    options = {key: getattr(arguments, key) for key in ("steps", "mode", "device", "agent_device")}
+    plain, shaped = (Training(arguments.task, shaping=shaping, **options) for shaping in (False, True))
+    for _ in range(arguments.steps // TURN):
+        plain.learn(TURN)
+        shaped.learn(TURN)
+    shaped.venv.engine.wait()  # type: ignore[attr-defined]
+    text = (
+        f"{date.today()}, {arguments.task}, {arguments.steps:,} env steps, mode {arguments.mode}, learner on "
+        f"{plain.model.policy.jax_device}, {os.cpu_count()} cores of {platform.machine()}, load {load:.1f} before\n\n"
+        + table(plain.parts(arguments.mode), shaped.parts(arguments.mode), arguments.steps, arguments.mode)
+        + f"In CPU time, which other work on the machine hardly touches: {shaped.cpu_seconds / plain.cpu_seconds:.3f}\n"
+    )
+    print(text)
+    if arguments.result:
+        with arguments.result.open("a", encoding="utf-8") as stream:
+            stream.write(f"\n{text}")
+    shaped.venv.close()
+    plain.venv.close()
+
+
+if __name__ == "__main__":
+    main()
