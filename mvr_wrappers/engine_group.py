@@ -16,6 +16,7 @@ from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.filmstrip import Reel
+from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers import Scorer
 
 _INDEX = "engines.json"
@@ -60,7 +61,7 @@ class EngineGroup(Mapping[str, RewardEngine]):
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        if prompt not in self._engines:
+        if checked_prompt(prompt) not in self._engines:
             self._engines[prompt] = self._first.for_prompt(prompt)
         return self._engines[prompt]
 
