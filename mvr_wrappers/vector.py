@@ -204,7 +204,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         self._per_env.submit(call(self.env, "pop_clips"))
 
     def _take_prompts(self) -> None:
-        self._per_env.assign(list(call(self.env, "prompt")))
+        self._per_env.assign(list(call(self.env, "episode_prompt")))
 
     def _hand_out_prompts(self, options: dict[str, Any] | None, rows: Rows | None) -> dict[str, Any] | None:
         """Gives each sub-env that is reset its own of N prompts; a single one goes the way of all options."""

@@ -127,7 +127,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         """
         observation, info = self.env.reset(seed=seed, options=options)
         self._per_env.submit([self._filmed.pop_clips()])
-        self._per_env.assign([self._filmed.prompt])
+        self._per_env.assign([self._filmed.episode_prompt])
         self._shaper.begin(self._filmed.state(observation)[None])
         return observation, info
 

@@ -50,7 +50,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         clip: the settings.
         state_dim: D, length of a state vector.
         film_seconds: wall time of rendering so far.
-        prompt: what the options of the last reset asked for; None is the env's own prompt.
+        episode_prompt: what the options of the last reset asked for; None is the env's own prompt.
         next_prompt: what the next reset asks for unless its options do; forgotten by then.
 
     Raises:
@@ -100,7 +100,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._rng = np.random.default_rng(seed)
         self._episode, self._step = -1, 0
         self._schedule = FilmSchedule(self.clip.film_every)
-        self.prompt: str | None = None
+        self.episode_prompt: str | None = None
         self.next_prompt: str | None = None
         self._clips: list[Clip] = []
         self.film_seconds = 0.0
@@ -132,9 +132,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         prompt, options = take_prompt(options)
         self._finish()
         observation, info = self.env.reset(seed=seed, options=options)
-        self.prompt, self.next_prompt = prompt or self.next_prompt, None
+        self.episode_prompt, self.next_prompt = prompt or self.next_prompt, None
         self._episode, self._step = self._episode + 1, 0
-        chosen = self._schedule.chooses(self.prompt)
+        chosen = self._schedule.chooses(self.episode_prompt)
         state = self._checked_state(observation, 0.0)
         if chosen:
             self._begin(state)
@@ -181,7 +181,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._rig = as_rig(self._rig, model)
         with current_context_kept():
             check_gl()
-        self._schedule.begun(self.prompt)
+        self._schedule.begun(self.episode_prompt)
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
 
@@ -201,7 +201,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             return
         starts = clip_starts(len(recorder), self.clip.length, self.clip.stride)
         if not starts:
-            self._schedule.missed(self.prompt)
+            self._schedule.missed(self.episode_prompt)
             return
         everything = np.arange(len(self.rig))
         views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
@@ -217,7 +217,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
             self._clips.append(
-                Clip(states[start : start + self.clip.length].copy(), frames[:, row], views, self.prompt)
+                Clip(states[start : start + self.clip.length].copy(), frames[:, row], views, self.episode_prompt)
             )
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
@@ -226,7 +226,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             return state
         if self._recorder is not None:
             self._recorder = None
-            self._schedule.missed(self.prompt)
+            self._schedule.missed(self.episode_prompt)
         what = f"state entries {np.flatnonzero(~np.isfinite(state)).tolist()}" if math.isfinite(reward) else "reward"
         raise NonFiniteError(
             f"NaN or infinite {what} at step {self._step} of episode {self._episode} since this env was made. The "

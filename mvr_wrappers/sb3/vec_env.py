@@ -190,4 +190,4 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._per_env.submit(self.venv.env_method("pop_clips"))
 
     def _take_prompts(self) -> None:
-        self._per_env.assign(self.venv.get_attr("prompt"))
+        self._per_env.assign(self.venv.get_attr("episode_prompt"))
