@@ -15,7 +15,7 @@ import numpy as np
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.engine_group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownOptionError, nearest
-from mvr_wrappers.families import make_base_env
+from mvr_wrappers.families import import_module, make_base_env
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
 from mvr_wrappers.registry import get_task
 from mvr_wrappers.scorers import Scorer
@@ -100,6 +100,7 @@ class EnvPlan:
             UnknownOptionError: an unknown option; the nearest ones are named.
             ConfigError: a value that cannot work.
             UnknownNameError: no such task or preset.
+            MissingExtraError: the package that holds the base env is not installed.
         """
         valid = typing.get_type_hints(EnvOptions)
         for key in options:
@@ -119,6 +120,7 @@ class EnvPlan:
         spec = get_task(task, **overrides, scorer=scorer if isinstance(scorer, str) else None)
         if task_reward is not None:
             env["env_kwargs"] = _with_task_reward(task_reward, env.get("env_kwargs", {}), spec)
+        import_module(spec)  # now: it may register the scorer, which is looked for before an env is made
         engine |= {key: getattr(spec, key) for key in ("prompt", "method", "weight", "relevance", "reward", "schedule")}
         engine["scorer"] = spec.scorer if scorer is None else scorer
         return cls(spec, env, filming, engine)

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 
 from mvr_wrappers.errors import ConfigError, MissingExtraError
 from mvr_wrappers.families import humanoid_bench, humanoid_bench_patches, metaworld
 from mvr_wrappers.task_spec import TaskSpec
 
-__all__ = ["make_base_env"]
+__all__ = ["import_module", "make_base_env", "renders"]
 
 _ADAPTERS: dict[str | None, Callable[..., gym.Env[Any, Any]]] = {
     None: gym.make,
@@ -44,13 +45,33 @@ def make_base_env(spec: TaskSpec, **kwargs: Any) -> gym.Env[Any, Any]:
         AssetError: the env's package lacks a file of its scene.
         ConfigError: there is no such env, or it does not take these arguments.
     """
-    if spec.make.module is not None:
-        _import(spec.make.module, spec.name)
+    import_module(spec)
     arguments = {"max_episode_steps": spec.make.max_episode_steps, **spec.make.kwargs, **kwargs}
     try:
         return _ADAPTERS[spec.make.adapter](spec.make.id, disable_env_checker=True, **arguments)
     except (gym.error.Error, TypeError) as error:
         raise ConfigError(f"the env {spec.make.id} of task {spec.name} cannot be made so: {error}") from error
+
+
+def import_module(spec: TaskSpec) -> None:
+    """Imports the package that registers a task's env, and perhaps the scorer it names.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        ConfigError: likewise, and it is none that an extra of this distribution installs.
+    """
+    if spec.make.module is not None:
+        _import(spec.make.module, spec.name)
+
+
+def renders(spec: TaskSpec, mode: str) -> bool:
+    """Whether the base env of a task has a render mode, as far as its class says; its module must be imported."""
+    try:
+        creator = gym.spec(spec.make.id).entry_point
+    except gym.error.Error:
+        return True  # to make it will say more
+    metadata = getattr(load_env_creator(creator) if isinstance(creator, str) else creator, "metadata", None)
+    return metadata is None or mode in metadata.get("render_modes", ())
 
 
 def _import(module: str, task: str) -> None:

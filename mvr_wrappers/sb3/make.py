@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.engine_group import EngineGroup, engine_group
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.multitask import read_plan, require_one_space
+from mvr_wrappers.families import renders
+from mvr_wrappers.multitask import MultitaskPlan, read_plan, require_one_space
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
+from mvr_wrappers.stack import EnvPlan
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -70,9 +72,11 @@ def make_vec_env(
             f"env_id is {env_id!r}; give the name of a task. For an env of your own: MultiViewVLMRewardVecEnv("
             "stable_baselines3.common.env_util.make_vec_env(env_id, wrapper_class=FilmedEnv, ...), prompt=...)"
         )
-    given: dict[str, Any] = {"render_mode": "rgb_array", "seed": seed, **(env_kwargs or {}), **options}
+    given: dict[str, Any] = {"seed": seed, **(env_kwargs or {}), **options}
     shaping, engine = given.pop("shaping", shaping), given.pop("engine", engine)
     plan = read_plan(env_id, given, use_one_hot)  # type: ignore[arg-type]  # it checks them
+    if "render_mode" not in given:
+        _ask_for_pictures(plan.plans if isinstance(plan, MultitaskPlan) else [plan])
     count = plan.count(n_envs)
     group = (plan.engines() if engine is None else engine_group(engine, None, {})) if shaping else None
     numbers = range(start_index, start_index + count)
@@ -96,6 +100,13 @@ def make_vec_env(
     shaped = MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=given.get("state_fn"))
     shaped.owns_engines = group is not engine
     return shaped
+
+
+def _ask_for_pictures(plans: Iterable[EnvPlan]) -> None:
+    """Sets the render mode that SB3's function asks for, which VecVideoRecorder needs, where the env has it."""
+    for plan in plans:
+        if renders(plan.spec, "rgb_array"):
+            plan.env["render_mode"] = "rgb_array"
 
 
 def _make_monitored(
