@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import subprocess
 import sys
@@ -44,10 +45,8 @@ def server(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     paths = write_safetensors(tmp_path), write_vocabulary(tmp_path)
     fake = FakeHub({path.name: path.read_bytes() for path in paths}, git={paths[1].name})
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", fake.url)
+    monkeypatch.setattr(hub, "HfApi", functools.partial(huggingface_hub.HfApi, fake.url))
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 500)  # what a cut connection loses at most
-    template = fake.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     yield fake
     fake.close()
 

@@ -183,7 +183,7 @@ def _append(hub: HubFiles, stated: RepoFile, part: Path, label: str) -> None:
             file.seek(0)
             file.truncate()
         http_get(
-            hf_hub_url(hub.repo, stated.path, revision=hub.revision),
+            hf_hub_url(hub.repo, stated.path, revision=hub.revision, endpoint=HfApi().endpoint),
             file,
             resume_size=file.tell(),
             headers=build_hf_headers(),

@@ -203,11 +203,18 @@ class TransformersScorer:
         """Embeds uint8 (B, F, H, W, 3) on the device as one batch -> float32 (B, E)."""
         pixels = to_pixels(videos, self.image_size, self._model.dtype, self._mode)
         if self._family.whole_clips:
-            return _unit(self._model.get_video_features(pixel_values=pixels))
+            return F.normalize(self._embed_clips(pixels).float())
         frames = _unit(self._model.get_image_features(pixel_values=pixels.flatten(0, 1)))
         frames = frames.reshape(*videos.shape[:2], -1)
         pooled = frames.mean(dim=1) if self._repeat == 1 else frames.flatten(1)
         return F.normalize(pooled)
+
+    def _embed_clips(self, pixels: Tensor) -> Tensor:
+        """Does what `get_video_features` of X-CLIP does, which transformers 4.57 breaks: (B, F, 3, H, W) -> (B, E)."""
+        pooled = self._model.vision_model(pixel_values=pixels.flatten(0, 1))[1]
+        frames = self._model.visual_projection(pooled).reshape(*pixels.shape[:2], -1)
+        video: Tensor = self._model.mit(frames)[1]
+        return video
 
     def _encode(self, prompts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
         lost = [max(0, len(tokens) - self._context) for tokens in self._tokenizer(self._prepared(prompts))["input_ids"]]
