@@ -79,10 +79,9 @@ def _import(module: str, task: str) -> None:
     try:
         load()
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in _EXTRAS:
-            extra, first = _EXTRAS[package]
-            raise MissingExtraError(package, extra, f"the task {task}", first) from error
-        if package != module.partition(".")[0]:
+        if error.name in _EXTRAS:
+            extra, first = _EXTRAS[error.name]
+            raise MissingExtraError(error.name, extra, f"the task {task}", first) from error
+        if error.name != module.partition(".")[0]:
             raise  # the package is there, and something it needs is not: its own message says what
         raise ConfigError(f"the task {task} needs the package {module}; install it, or mend make.module") from error

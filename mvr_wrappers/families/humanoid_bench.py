@@ -20,6 +20,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from mvr_wrappers.errors import AssetError, ConfigError, nearest
+from mvr_wrappers.families.humanoid_bench_patches import name_free_joint
 
 INSTALL = "git clone https://github.com/carlosferrazza/humanoid-bench && pip install --no-deps -e humanoid-bench && "
 """Commands that install HumanoidBench itself, before the extra `humanoid-bench` of this package."""
@@ -63,7 +64,7 @@ def make(
         _check_scene(env_id)
     _set_constants(_constants())
     # HumanoidBench reads its flags from a command line: as text, in any case.
-    texts = {key: str(value) if isinstance(value, bool) else value for key, value in options.items()}
+    texts: dict[str, Any] = {key: str(value) if isinstance(value, bool) else value for key, value in options.items()}
     texts |= {"render_mode": render_mode, "disable_env_checker": disable_env_checker}
     try:
         env = gym.make(env_id, max_episode_steps=max_episode_steps, **texts)
@@ -75,6 +76,7 @@ def make(
         if not lacking:
             raise
         raise AssetError(_incomplete(f"{lacking[0]}, which {env_id} needs, is missing")) from error
+    name_free_joint(env.unwrapped)
     return SeededEpisodes(env)
 
 
@@ -142,6 +144,8 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     - Colours (`maze`) and places (`package`) of the model's bodies and, where a task does not reset itself, its counts
       (`truck`) outlive an episode. Here they do not.
     - A task that places a body of the model at reset (`package`) observes where it was before. Here, where it is.
+    - Tasks without noise (`highbar`) still have it in the first episode of an env. Here in none.
+    - The end of some tasks is a NumPy bool, which SB3 refuses. Here all are of Python.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -161,6 +165,8 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         resets = any("reset_model" in vars(kind) for kind in kinds if kind.__module__ in constants)
         counts = {} if resets else {key: value for key, value in vars(task).items() if isinstance(value, bool | list)}
         self._task, self._counts = task, copy.deepcopy(counts)
+        with self._as_global_generator():
+            self._base.reset_model()  # what the first reset of an env changes for those that follow
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Resets the env."""
@@ -176,10 +182,11 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             observation = self._base.task.get_obs()
         return observation, info
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Steps the env."""
         _set_constants(self._own_constants)
-        return self.env.step(action)
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward), bool(terminated), truncated, info
 
     @contextmanager
     def _as_global_generator(self) -> Iterator[None]:

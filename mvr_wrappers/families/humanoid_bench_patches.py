@@ -31,6 +31,13 @@ def load() -> None:
     _take_a_camera_a_call(env.HumanoidEnv)
 
 
+def name_free_joint(env: Any) -> None:
+    """Lets `truck` find the robot's free joint as `free_base`: that of the G1 alone has another name."""
+    slices = env.named.data.qpos.axes.row._names_to_slices
+    if "floating_base_joint" in slices:
+        slices.setdefault("free_base", slices["floating_base_joint"])
+
+
 class _OnDemand(ModuleType):
     """Stands for a module that is imported when, later, something is asked of it."""
 
