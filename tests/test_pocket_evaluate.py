@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,19 +8,7 @@ from mvr_wrappers.scorers.pocket import PocketScorer
 from tools.pocket.captions import TASKS, prompt
 from tools.pocket.collect import TEST_SEEDS
 from tools.pocket.episodes import Behaviour, Scene
-from tools.pocket.evaluate import (
-    BEGIN,
-    COMPARISONS,
-    END,
-    Scored,
-    compare,
-    follow,
-    motions,
-    select,
-    task_table,
-    view_shares,
-    write_card,
-)
+from tools.pocket.evaluate import COMPARISONS, Scored, compare, follow, judge, motions, select, view_shares
 from tools.pocket.figures import auc
 from tools.pocket.films import SIZE, Facts, Film, Films, read_films, write_shard
 from tools.pocket.views import table_camera
@@ -76,8 +62,8 @@ def test_comparisons(films: Films) -> None:
     assert means["a"] == means["b"] == 1  # over random clips, in views of the ring and in others
     assert means["c"] == 0.5
     assert means["f"] == 0  # the reworded prompt's scores have the other sign
-    assert compare(films, scored, "success / near", ["push-v3"], 10).mean == 0
-    assert not compare(films, scored, "success / near", ["push-v3", "hammer-v3"], 10).tasks.keys() - {"push-v3"}
+    assert compare(films, scored, "j. success / near", ["push-v3"], 10).mean == 0
+    assert not compare(films, scored, "j. success / near", ["push-v3", "hammer-v3"], 10).tasks.keys() - {"push-v3"}
 
 
 def test_following_progress(films: Films) -> None:
@@ -100,18 +86,12 @@ def test_motions_of_a_body(films: Films) -> None:
     assert figure.tasks.keys() == {"ant"} and 0 <= figure.mean <= 1
 
 
-def test_the_card_keeps_what_is_around_the_tables(tmp_path: Path) -> None:
-    card = tmp_path / "CARD.md"
-    card.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
-    write_card(card, ["new"])
-    assert card.read_text("utf-8") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
-
-
-def test_the_task_table_has_a_row_a_task(films: Films) -> None:
-    scored = _scored(films, {"success": 1.0, "random": 0.0})
-    lines = task_table({"a": compare(films, scored, "a. success / random", ["push-v3"], 10)})
-    assert len(lines) == 2 + len(TASKS)
-    assert "| **push-v3** | 1.000 |" in lines and "| *coffee-pull-v3* | - |" in lines
+def test_a_report_of_what_there_is(films: Films) -> None:
+    report = judge(PocketScorer("cpu"), films, 10)
+    assert list(report.tasks) == ["trained tasks (1)", "the paper's (1)"] and report.milliseconds > 0
+    lines = report.lines()
+    assert [line[:4] for line in lines[2:11]] == [f"| {letter}." for letter in "abcdefijk"]
+    assert any(line.startswith("| of which ant | ") for line in lines)
 
 
 @pytest.mark.parametrize("task", ["window-close-v3", "faucet-close-v3"])

@@ -26,10 +26,10 @@ from tools.pocket.collect import AFTER, CLIP
 from tools.pocket.figures import Figure, auc_table, over_episodes, over_tables, view_share
 from tools.pocket.films import FRAMES, Films, read_films
 from tools.pocket.motions import BODY_MOTIONS
+from tools.pocket.tables import Report, write_card
 from tools.pocket.views import RING
 
 Array = NDArray[Any]
-BEGIN, END = "<!-- evaluation: written by tools.pocket.evaluate -->", "<!-- end of evaluation -->"
 
 COMPARISONS = {  # letter and title: (first kind, second kind, on the ring, prompt)
     "a. success / random": ("success", "random", True, "published"),
@@ -37,9 +37,9 @@ COMPARISONS = {  # letter and title: (first kind, second kind, on the ring, prom
     "c. success / approach": ("success", "approach", True, "published"),
     "d. weak / strong noise": ("success", "strong", True, "published"),
     "f. success / random, reworded": ("success", "random", True, "reworded"),
-    "held / random": ("held", "random", True, "published"),
-    "success / near": ("success", "near", True, "published"),
-    "approach / random": ("approach", "random", True, "published"),
+    "i. held / random": ("held", "random", True, "published"),
+    "j. success / near": ("success", "near", True, "published"),
+    "k. approach / random": ("approach", "random", True, "published"),
 }
 PROGRESS = "e. Spearman with progress"
 
@@ -136,7 +136,7 @@ def view_shares(films: Films, scored: Scored) -> dict[str, list[float]]:
         chosen = np.isin(azimuth, RING) & ((scored.kind == kind) | ((kind == "all") & (scored.kind != "")))
         rows = [chosen & (subject == task) for task in TRAINED]
         shares[kind] = [view_share(scored.published[r], azimuth[r]) for r in rows if r.sum() > len(RING)]
-    return shares
+    return {kind: values for kind, values in shares.items() if values}
 
 
 def motions(scorer: PocketScorer, films: Films, ring: bool, replicates: int) -> Figure:
@@ -164,21 +164,21 @@ def milliseconds_a_clip(scorer: PocketScorer, batch: int = 16, repeats: int = 15
     return float(np.median(times))
 
 
-def task_table(columns: dict[str, Figure]) -> list[str]:
-    """Returns a row a task and a column a figure, in Markdown; bold tasks are of the paper, slanted ones held out."""
-    lines = ["| task | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
-    for task in TASKS:
-        name = f"**{task}**" if task in PAPER_TASKS else f"*{task}*" if task in HELD_OUT else task
-        cells = [f"{column.tasks[task]:.3f}" if task in column.tasks else "-" for column in columns.values()]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def write_card(card: Path, lines: list[str]) -> None:
-    """Puts the tables between the two marks of a model card."""
-    text = card.read_text("utf-8")
-    head, rest = text.split(BEGIN)
-    card.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1], "utf-8")
+def judge(scorer: PocketScorer, films: Films, replicates: int) -> Report:
+    """Computes every figure for which there are films."""
+    scored, filmed = score(scorer, films), set(films.columns["subject"].tolist())
+    report: dict[str, dict[str, Figure]] = {}
+    for name, tasks in (("trained tasks", TRAINED), ("the paper's", PAPER_TASKS), ("g. held out", HELD_OUT)):
+        have = [task for task in tasks if task in filmed]
+        if have:
+            group = {title: compare(films, scored, title, have, replicates) for title in COMPARISONS}
+            group[PROGRESS] = follow(films, scored, have, replicates)
+            report[f"{name} ({len(have)})"] = {title: group[title] for title in sorted(group)}
+    bodies = {}
+    if filmed & BODIES.keys():
+        for view, ring in (("ring", True), ("unseen azimuths", False)):
+            bodies[view] = motions(scorer, films, ring, replicates)
+    return Report(report, bodies, view_shares(films, scored), milliseconds_a_clip(scorer), torch.get_num_threads())
 
 
 def main(
@@ -198,42 +198,12 @@ def main(
         card: model card to write the tables into; None leaves it alone.
     """
     torch.set_num_threads(threads)
-    scorer, films = PocketScorer("cpu", weights=weights), read_films(data / "test")
-    scored = score(scorer, films)
-    groups = {"45 tasks": TRAINED, "the paper's ten": PAPER_TASKS, "g. five held out": HELD_OUT}
-    report: dict[str, dict[str, Figure]] = {}
-    for group, tasks in groups.items():
-        report[group] = {title: compare(films, scored, title, tasks, bootstraps) for title in COMPARISONS}
-        report[group][PROGRESS] = follow(films, scored, tasks, bootstraps)
-    lines = ["| figure | " + " | ".join(groups) + " |", "| --- " * (len(groups) + 1) + "|"]
-    for title in sorted(report["45 tasks"]):
-        lines.append(f"| {title} | " + " | ".join(str(report[group][title]) for group in groups) + " |")
-    shares, top = view_shares(films, scored), {ring: motions(scorer, films, ring, bootstraps) for ring in (True, False)}
-    speed = milliseconds_a_clip(scorer)
-    lines += ["", "| what | figure |", "| --- | --- |"]
-    lines += [f"| h. top-1 motion of a body, {'ring' if r else 'unseen azimuths'} | {top[r]} |" for r in top]
-    lines += [f"| of which {body} | {value:.3f} |" for body, value in top[True].tasks.items()]
-    for kind, values in shares.items():
-        lines.append(
-            f"| share of score variance the view explains, {kind} clips (mean, worst task) "
-            f"| {np.mean(values):.2f}, {max(values):.2f} |"
-        )
-    lines += [f"| elapsed milliseconds a clip, batch of 16, {threads} threads | {speed:.1f} |", ""]
-    every = {title: _joined([group[title] for group in report.values()]) for title in sorted(report["45 tasks"])}
-    lines += task_table(every)
+    report = judge(PocketScorer("cpu", weights=weights), read_films(data / "test"), bootstraps)
+    lines = report.lines()
     print("\n".join(lines))
-    figures = {group: {title: asdict(figure) for title, figure in rows.items()} for group, rows in report.items()}
-    bodies = {"ring": asdict(top[True]), "unseen": asdict(top[False])}
-    (data / "evaluation.json").write_text(
-        json.dumps({"tasks": figures, "bodies": bodies, "view shares": shares, "ms a clip": speed}, indent=1)
-    )
+    (data / "evaluation.json").write_text(json.dumps(asdict(report), indent=1))
     if card is not None:
         write_card(card, lines)
-
-
-def _joined(figures: list[Figure]) -> Figure:
-    tasks = {task: value for figure in figures for task, value in figure.tasks.items()}
-    return Figure(tasks, figures[0].mean, figures[0].low, figures[0].high)
 
 
 if __name__ == "__main__":
