@@ -116,6 +116,8 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             ConfigError: `options["prompt"]` is neither a sentence nor one for each sub-env.
         """
         rows = None if options is None else options.get("reset_mask")
+        if options is not None:  # Gymnasium's vectors empty what they are given, and a wrapper around this one reads on
+            options = dict(options)
         observations, infos = self.env.reset(seed=seed, options=self._hand_out_prompts(options, rows))
         self._collect_clips()
         self._take_prompts()
