@@ -1,9 +1,8 @@
-"""What filming, scoring, learning relevance and shaping cost, as a table in Markdown.
+"""What scoring, learning relevance and shaping cost, as a table in Markdown. Filming has a benchmark of its own.
 
     OMP_NUM_THREADS=1 python benchmarks/costs.py
 
-Every figure is the median of several repetitions on this machine, after one that is not counted. Needs the extra
-`metaworld`.
+Every figure is the median of several repetitions on this machine, after one that is not counted.
 """
 
 from __future__ import annotations
@@ -15,35 +14,17 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mvr_wrappers import Clip, RewardEngine, get_task, load_scorer
-from mvr_wrappers.filming import CameraRig, Renderer, find_mujoco
-from mvr_wrappers.stack import make_task_env
+from mvr_wrappers import Clip, RewardEngine, load_scorer
 
 REPEATS = 9
 
 
 def main() -> None:
     """Prints the table."""
-    rows = [*filming(), scoring(), *learning()]
+    rows = [scoring(), *learning()]
     print(f"torch threads: {torch.get_num_threads()}\n\n| work | median | unit |\n| --- | --- | --- |")
     for work, value, unit in rows:
         print(f"| {work} | {value:.3g} | {unit} |")
-
-
-def filming() -> list[tuple[str, float, str]]:
-    """Frames a second of hammer-v3 from the four views of its rig, 224 pixels."""
-    task = get_task("hammer-v3")
-    env = make_task_env(task)
-    env.reset(seed=0)
-    model, data = find_mujoco(env)
-    cameras = CameraRig.from_config(task.rig or {}).views
-    rows = []
-    for quality in ("fast", "full"):
-        with Renderer(model, 224, quality) as renderer:
-            seconds = median_seconds(lambda: [renderer.render(data, camera) for camera in cameras])
-        rows.append((f"filming hammer-v3, 4 views, 224 px, {quality}", len(cameras) / seconds, "frames/s"))
-    env.close()
-    return rows
 
 
 def scoring() -> tuple[str, float, str]:
