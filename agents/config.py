@@ -22,7 +22,10 @@ from mvr_wrappers.settings import (
 from .learners import LearnerName
 
 _SEEDS = 2**31
-_OF_TASK = ("prompt", "scorer", "method", "weight", "clip", "relevance", "reward", "schedule")
+_OF_TASK = (
+    *("prompt", "scorer", "method", "weight", "baseline_prompt", "alpha"),
+    *("clip", "relevance", "reward", "schedule"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class TrainConfig:
         scorer: the video-language model that scores clips.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
+            what does not lie between it and the prompt.
+        alpha: strength of that, from 0 to 1.
         shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
         seed: of everything random in the run.
         subproc: step each sub-env in a process of its own.
@@ -61,6 +67,8 @@ class TrainConfig:
     scorer: str = "pocket"
     method: Method = "mvr"
     weight: float = 0.1
+    baseline_prompt: str | None = None
+    alpha: float = 0.0
     shaping: bool = True
     seed: int = 0
     subproc: bool = False

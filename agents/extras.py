@@ -19,6 +19,7 @@ EXTRAS = {
     "jax": "jax",
     "flax": "jax",
     "optax": "jax",
+    "transformers": "transformers",
 }
 """Import name -> the extra of this distribution that installs it."""
 

@@ -23,6 +23,7 @@ from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.registry import get_task
 from mvr_wrappers.runner import JobRunner
 from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
+from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
 from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, merge
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.storage import group, nested, read_arrays, write_arrays
@@ -52,6 +53,9 @@ class RewardEngine:
         scorer: a name that `load_scorer` knows, loaded at its first use, or a scorer.
         method: how clips become reward; "mvr" (arXiv 2603.01694).
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
+            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
+        alpha: strength of that, in [0, 1].
         relevance: RelevanceSettings, or a mapping of the fields to change.
         reward: RewardSettings, likewise.
         schedule: ScheduleSettings, likewise.
@@ -71,6 +75,8 @@ class RewardEngine:
         *,
         method: str = "mvr",
         weight: float = 0.1,
+        baseline_prompt: str | None = None,
+        alpha: float = 0.0,
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
         reward: RewardSettings | Mapping[str, Any] | None = None,
         schedule: ScheduleSettings | Mapping[str, Any] | None = None,
@@ -81,6 +87,7 @@ class RewardEngine:
         from mvr_wrappers.learner import RewardLearner  # here, so that envs that only film never load torch
 
         _check(prompt, scorer, method, weight, seed)
+        self._scorer = _LazyScorer(scorer, device, baseline_prompt, alpha)
         self.prompt, self.method, self.weight = prompt, method, float(weight)
         self.seed, self.device = int(seed), device
         self.relevance = merge(RelevanceSettings(), relevance, "relevance")
@@ -90,9 +97,8 @@ class RewardEngine:
             self.schedule = merge(self.schedule, {"mode": mode}, "schedule")
         pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
-        self._scorer = _LazyScorer(scorer, device)
         self._learner: RewardLearner = RewardLearner(
-            *(prompt, self._scorer.get),
+            *(prompt, self._scorer.get_regularised),
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
@@ -120,6 +126,8 @@ class RewardEngine:
             *(spec.prompt, spec.scorer if scorer is None else scorer),
             method=spec.method,
             weight=spec.weight,
+            baseline_prompt=spec.baseline_prompt,
+            alpha=spec.alpha,
             relevance=spec.relevance,
             reward=spec.reward,
             schedule=spec.schedule,
@@ -171,6 +179,8 @@ class RewardEngine:
             "scorer": self._scorer.name,
             "method": self.method,
             "weight": self.weight,
+            "baseline_prompt": self._scorer.baseline_prompt,
+            "alpha": self._scorer.alpha,
             "relevance": asdict(self.relevance),
             "reward": asdict(self.reward),
             "schedule": asdict(self.schedule),
@@ -314,11 +324,17 @@ class RewardEngine:
 
 
 class _LazyScorer:
-    """A scorer, or the name of one that is loaded when it is first needed."""
+    """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
 
-    __slots__ = ("_device", "_scorer", "name")
+    __slots__ = ("_device", "_scorer", "alpha", "baseline_prompt", "name")
 
-    def __init__(self, scorer: str | Scorer, device: str) -> None:
+    def __init__(self, scorer: str | Scorer, device: str, baseline_prompt: str | None, alpha: float) -> None:
+        if isinstance(scorer, RegularisedScorer):
+            if baseline_prompt is not None:
+                raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
+            baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
+        check_baseline(baseline_prompt, alpha)
+        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
         self.name = scorer if isinstance(scorer, str) else scorer.name
         self._scorer = None if isinstance(scorer, str) else scorer
         self._device = device
@@ -327,6 +343,9 @@ class _LazyScorer:
         if self._scorer is None:
             self._scorer = load_scorer(self.name, self._device)
         return self._scorer
+
+    def get_regularised(self) -> Scorer:
+        return regularised(self.get(), self.baseline_prompt, self.alpha)
 
 
 def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:

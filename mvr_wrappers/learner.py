@@ -19,6 +19,7 @@ from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.relevance.trainer import RelevanceTrainer
 from mvr_wrappers.scorers.base import Scorer
 from mvr_wrappers.scorers.devices import resolve_device
+from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.storage import Arrays, group, nested
@@ -94,7 +95,7 @@ class RewardLearner:
         )
         self._reference = ReferenceSet(relevance.references)
         self._trainer = RelevanceTrainer(relevance, training_rng, str(resolve_device(device)))
-        self._text: NDArray[np.float32] | None = None  # (E,), the prompt's embedding, once it is needed
+        self._goal: Goal | None = None  # the prompt as the scorer sees it, once it is needed
         self._stopped = threading.Event()
 
     def work(self, clips: Sequence[Clip], *, update: bool) -> None:
@@ -114,7 +115,7 @@ class RewardLearner:
                 return
             batches.append(self._scorer().embed_video(np.stack(batch)))
         embeddings = np.concatenate(batches)
-        scores = embeddings @ self._embedded_prompt()
+        scores = self._embedded_goal().psi(embeddings)[:, 0]
         ends = np.cumsum([len(clip.views) for clip in clips])[:-1]
         rows = list(zip(clips, np.split(scores, ends), np.split(embeddings, ends), strict=True))
         scored = [ScoredClip(clip.states, clip.views, psi, e) for clip, psi, e in rows]
@@ -180,10 +181,10 @@ class RewardLearner:
         self.gallery.load_state_dict(group(arrays, "gallery"))
         self.metrics = LearnerMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
-    def _embedded_prompt(self) -> NDArray[np.float32]:
-        if self._text is None:
-            self._text = self._scorer().embed_text([self._prompt])[0]
-        return self._text
+    def _embedded_goal(self) -> Goal:
+        if self._goal is None:
+            self._goal = Goal.embed(self._scorer(), [self._prompt])
+        return self._goal
 
 
 def _batches(videos: Sequence[NDArray[np.uint8]]) -> Iterator[Sequence[NDArray[np.uint8]]]:

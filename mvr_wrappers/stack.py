@@ -35,6 +35,8 @@ class EnvOptions(TypedDict, total=False):
         scorer: a name that `load_scorer` knows, or a scorer.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does: the scores' regularisation, see `RewardEngine`.
+        alpha: strength of that, in [0, 1].
         rig: a CameraRig, or a mapping for `CameraRig.from_config`.
         clip: ClipSettings, or a mapping of the fields to change.
         relevance: RelevanceSettings, likewise.
@@ -56,6 +58,8 @@ class EnvOptions(TypedDict, total=False):
     scorer: str | Scorer | None
     method: str | None
     weight: float | None
+    baseline_prompt: str | None
+    alpha: float | None
     rig: CameraRig | Mapping[str, Any] | None
     clip: ClipSettings | Mapping[str, Any] | None
     relevance: RelevanceSettings | Mapping[str, Any] | None
@@ -73,6 +77,7 @@ class EnvOptions(TypedDict, total=False):
 
 _ENV = ("env_kwargs", "render_mode", "max_episode_steps")
 _FILMING = ("seed", "state_fn", "get_mujoco")
+_LEARNING = ("prompt", "method", "weight", "baseline_prompt", "alpha", "relevance", "reward", "schedule")
 _ENGINE = ("seed", "device", "mode")
 
 
@@ -121,7 +126,7 @@ class EnvPlan:
         if task_reward is not None:
             env["env_kwargs"] = _with_task_reward(task_reward, env.get("env_kwargs", {}), spec)
         import_module(spec)  # now: it may register the scorer, which is looked for before an env is made
-        engine |= {key: getattr(spec, key) for key in ("prompt", "method", "weight", "relevance", "reward", "schedule")}
+        engine |= {key: getattr(spec, key) for key in _LEARNING}
         engine["scorer"] = spec.scorer if scorer is None else scorer
         return cls(spec, env, filming, engine)
 

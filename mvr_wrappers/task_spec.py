@@ -84,6 +84,8 @@ class TaskSpec(StrictFields):
         scorer: a name `load_scorer` knows.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, for the regularisation of scores; None has none.
+        alpha: strength of the regularisation, in [0, 1].
         clip: what is filmed.
         relevance: how state relevance is learned.
         reward: how relevance becomes reward.
@@ -101,6 +103,8 @@ class TaskSpec(StrictFields):
     scorer: str = "pocket"
     method: Method = "mvr"
     weight: Annotated[Float, AfterValidator(_not_negative)] = 0.1
+    baseline_prompt: Annotated[str, AfterValidator(_not_blank)] | None = None
+    alpha: Annotated[Float, Field(ge=0, le=1)] = 0.0
     clip: ClipSettings = field(default_factory=ClipSettings)
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)

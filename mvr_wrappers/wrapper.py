@@ -46,6 +46,9 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         scorer: a name that `load_scorer` knows, or a scorer.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
+            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
+        alpha: strength of that, in [0, 1].
         rig: the cameras, or a mapping for `CameraRig.from_config`; None takes the rig the model suggests.
         clip: what is filmed: ClipSettings, or a mapping of the fields to change.
         relevance: RelevanceSettings, likewise.
@@ -88,6 +91,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         scorer: str | Scorer = "pocket",
         method: str = "mvr",
         weight: float = 0.1,
+        baseline_prompt: str | None = None,
+        alpha: float = 0.0,
         rig: CameraRig | Mapping[str, Any] | None = None,
         clip: ClipSettings | Mapping[str, Any] | None = None,
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
@@ -101,6 +106,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         get_mujoco: GetMujoco | None = None,
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
+        learning |= {"baseline_prompt": baseline_prompt, "alpha": alpha}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
         if env.has_wrapper_attr("owns_engines"):
             raise EnvError(f"{env} is shaped already; a second term would be added to the first")

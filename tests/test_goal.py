@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+import tests.tiny_task
+from mvr_agents import cli
+from mvr_agents.command import dispatch
+from mvr_agents.config import TrainConfig
+from mvr_wrappers import MultiViewVLMRewardWrapper, RewardEngine, get_task
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.scorers import Goal, Scorer, load_scorer, loading, register_scorer
 from mvr_wrappers.scorers.goal import RegularisedScorer, goal_baseline, regularised
+from tests.clip_factory import make_clips
+from tests.tiny_env import TinyEnv
 
 
 def unit(*rows: tuple[float, ...]) -> np.ndarray:
@@ -108,3 +117,63 @@ def test_one_baseline_is_enough(scorer: Any) -> None:
 def test_a_baseline_that_means_the_same_as_the_goal(scorer: Any) -> None:
     with pytest.raises(ConfigError, match="fake sees no difference between the prompt 'run' and its baseline"):
         Goal.embed(regularised(scorer, "run", 0.5), ["run"])
+
+
+def test_an_engine_scores_with_its_baseline(scorer: Any) -> None:
+    clips = make_clips(6)
+    plain, shaped = (
+        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options)
+        for options in ({}, {"baseline_prompt": "stand", "alpha": 0.5})
+    )
+    for engine in (plain, shaped):
+        engine.submit(clips)
+        engine.advance(1)
+    videos = scorer.embed_video(np.concatenate([clip.frames for clip in clips]))
+    goal, baseline = scorer.embed_text(["run", "stand"])
+    assert plain.metrics()["mean_score"] == pytest.approx((videos @ goal).mean(), abs=1e-6)
+    expected = goal_baseline(videos, goal, baseline, 0.5).mean()
+    assert shaped.metrics()["mean_score"] == pytest.approx(expected, abs=1e-6)
+    assert abs(expected - (videos @ goal).mean()) > 1e-3
+
+
+def test_an_engine_keeps_its_baseline(scorer: Any, tmp_path: Path) -> None:
+    engine = RewardEngine("run", scorer, baseline_prompt="stand", alpha=0.5)
+    assert engine.scorer is scorer
+    for same in (
+        RewardEngine("run", regularised(scorer, "stand", 0.5)),
+        engine.for_prompt("jump"),
+    ):
+        assert (same.options["baseline_prompt"], same.options["alpha"], same.scorer) == ("stand", 0.5, scorer)
+    engine.save(tmp_path / "engine.npz")
+    assert RewardEngine.load(tmp_path / "engine.npz", scorer=scorer).options == engine.options
+    with pytest.raises(ConfigError, match="has a baseline of its own, 'stand'"):
+        RewardEngine("run", regularised(scorer, "stand", 0.5), baseline_prompt="lie", alpha=0.5)
+    with pytest.raises(ConfigError, match="there is no baseline"):
+        RewardEngine("run", scorer, alpha=0.5)
+
+
+def test_envs_and_tasks_take_the_option() -> None:
+    given = {"baseline_prompt": "a still ball", "alpha": 0.25}
+    env = gym.make("MVR/tiny", scorer="fake", **given)
+    venv = gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given)
+    wrapped = MultiViewVLMRewardWrapper(TinyEnv(), "a ball", scorer="fake", **given)
+    assert {key: env.spec.kwargs[key] for key in given} == given
+    for engine in (env.get_wrapper_attr("engine"), venv.engine, wrapped.engine):
+        assert {key: engine.options[key] for key in given} == given
+    for made in (env, venv, wrapped):
+        made.close()
+    assert RewardEngine.from_task("tiny", scorer="fake", **given).options["alpha"] == 0.25
+    with pytest.raises(ConfigError, match="alpha"):
+        gym.make("MVR/tiny", alpha=2.0)
+
+
+def test_a_task_file_and_the_command_line_set_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tests.tiny_task.TASKS.read_text().replace(
+        "  tiny:", "  still:\n    baseline_prompt: a ball\n    alpha: 0.5", 1
+    )
+    (tmp_path / "tasks.yaml").write_text(text)
+    assert get_task(f"{tmp_path / 'tasks.yaml'}:still").alpha == 0.5
+    seen: list[TrainConfig] = []
+    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainConfig, lambda config: seen.append(config) or 0))
+    assert cli.main(["train", "tiny", "--baseline-prompt", "a ball", "--alpha", "0.5"]) == 0
+    assert (seen[0].task_spec().baseline_prompt, seen[0].task_spec().alpha) == ("a ball", 0.5)

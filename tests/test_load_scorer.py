@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 import torch
 
@@ -74,6 +76,16 @@ def test_registered_scorer_gets_resolved_arguments(scorer: Any, tmp_path: Path) 
     assert load_scorer("mine", "cpu", "bf16", tmp_path) is scorer
     assert load_scorer("mine", "cpu", "bfloat16", tmp_path) is scorer
     assert seen == [{"device": torch.device("cpu"), "dtype": torch.bfloat16, "weights": tmp_path}]
+
+
+def test_the_three_lines_of_the_readme(scorer: Any) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_scorer(" in block)
+    assert len([line for line in lines.splitlines() if line]) == 3
+    names: dict[str, Any] = {"gym": gym, "MyEncoder": lambda device: scorer}
+    exec(lines, names)
+    assert names["env"].get_wrapper_attr("engine").scorer is scorer
+    names["env"].close()
 
 
 def test_registering_again_replaces(scorer: Any) -> None:

@@ -43,6 +43,9 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         scorer: a name that `load_scorer` knows, or a scorer.
         method: how clips become reward.
         weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
+            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
+        alpha: strength of that, in [0, 1].
         relevance: RelevanceSettings, or a mapping of the fields to change.
         reward: RewardSettings, likewise.
         schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
@@ -73,6 +76,8 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         scorer: str | Scorer = "pocket",
         method: str = "mvr",
         weight: float = 0.1,
+        baseline_prompt: str | None = None,
+        alpha: float = 0.0,
         relevance: RelevanceSettings | Mapping[str, Any] | None = None,
         reward: RewardSettings | Mapping[str, Any] | None = None,
         schedule: ScheduleSettings | Mapping[str, Any] | None = None,
@@ -83,6 +88,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         state_fn: StateFn | None = None,
     ) -> None:
         learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
+        learning |= {"baseline_prompt": baseline_prompt, "alpha": alpha}
         settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
         prompts = own_prompts(prompt, venv.num_envs)
         self.engines = engine_group(engine, prompts[0], learning | settings)
