@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -9,7 +10,8 @@ import numpy as np
 from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.access import StateFn, as_state_fn
+from mvr_wrappers.errors import EnvError
+from mvr_wrappers.filming.access import StateFn, as_state_fn, state_size
 
 
 class StateReader:
@@ -27,6 +29,20 @@ class StateReader:
         self._space = space
         self._to_state = as_state_fn(space, state_fn)
         self._vectors = state_fn is None
+
+    def require_sizes(self, sizes: Iterable[int]) -> None:
+        """Checks that the sub-envs, which cut the clips, make states of the same sizes.
+
+        Raises:
+            EnvError: they do not.
+        """
+        own = state_size(self._space, self._to_state)
+        for size in sizes:
+            if size != own:
+                raise EnvError(
+                    f"the sub-envs film states of {size} numbers, and here states have {own}: give this wrapper and "
+                    "each FilmedEnv the same state_fn, and put FilmedEnv outside wrappers that change observations"
+                )
 
     def one(self, observation: Any) -> NDArray[np.float32]:
         """Returns the state of one observation: a new array, float32 (D,)."""

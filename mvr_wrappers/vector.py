@@ -112,6 +112,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             raise EnvError(f'{env} does not say how it resets: metadata["autoreset_mode"] is {self._autoreset!r}')
         require_filmed(env, functools.partial(call, env))
         self._read = StateReader(env.single_observation_space, state_fn)
+        self._read.require_sizes(call(env, "state_dim"))
         self._shaper = TransitionShaper(self._per_env, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
 

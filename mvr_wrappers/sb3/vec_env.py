@@ -102,6 +102,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._all = np.ones(venv.num_envs, np.bool_)
         require_filmed(venv, venv.env_method)
         self._read = StateReader(venv.observation_space, state_fn)
+        self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
 
     def __getattr__(self, name: str) -> Any:
