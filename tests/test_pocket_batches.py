@@ -9,8 +9,6 @@ from tools.pocket.batches import Sampler, relations
 from tools.pocket.films import read_films
 from tools.pocket.labels import label
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture(scope="module")
 def sampler(tmp_path_factory: pytest.TempPathFactory) -> Sampler:
@@ -22,8 +20,8 @@ def sampler(tmp_path_factory: pytest.TempPathFactory) -> Sampler:
 
 def test_a_batch_is_of_one_piece(sampler: Sampler) -> None:
     seen = set()
-    for _ in range(20):
-        batch = sampler.draw(CPU)
+    for step in range(20):
+        batch = sampler[step]
         subjects = sampler.clips.subject[batch.clips].reshape(6, 8)
         assert (subjects == subjects[:, :1]).all()
         assert batch.match.shape == (48, len(batch.captions)) and len(batch.prompts) == 6
@@ -34,7 +32,7 @@ def test_a_batch_is_of_one_piece(sampler: Sampler) -> None:
 
 
 def test_twins_are_one_moment_from_two_views(sampler: Sampler) -> None:
-    batch, clips, films = sampler.draw(CPU), sampler.clips, sampler.films
+    batch, clips, films = sampler[0], sampler.clips, sampler.films
     twins = batch.twins.numpy()
     paired = np.flatnonzero(twins != np.arange(len(twins)))
     assert len(paired) and (twins[twins] == np.arange(len(twins))).all()
@@ -45,18 +43,19 @@ def test_twins_are_one_moment_from_two_views(sampler: Sampler) -> None:
     assert (azimuths[clips.film[one]] != azimuths[clips.film[other]]).all()
 
 
-def test_frames_are_altered_a_little(sampler: Sampler) -> None:
-    frames = sampler.frames(sampler.draw(CPU), CPU)
-    assert frames.shape == (48, 8, 3, 96, 96) and frames.dtype == torch.float32
-    assert frames.min() >= 0 and frames.max() <= 255 and 110 < frames.mean() < 145
+def test_pixels_are_altered_a_little(sampler: Sampler) -> None:
+    pixels = sampler[0].to(torch.device("cpu")).pixels()
+    assert pixels.shape == (48, 8, 3, 96, 96) and pixels.dtype == torch.float32
+    assert pixels.min() >= 0 and pixels.max() <= 255 and 110 < pixels.mean() < 145
 
 
-def test_the_same_seed_draws_the_same_batches(sampler: Sampler) -> None:
-    first, second = (Sampler(sampler.films, sampler.clips, seed=7, groups=6) for _ in range(2))
-    for _ in range(2):
-        a, b = first.draw(CPU), second.draw(CPU)
+def test_a_batch_depends_on_the_seed_and_the_step_alone(sampler: Sampler) -> None:
+    other = Sampler(sampler.films, sampler.clips, seed=0, groups=6)
+    for step in (5, 2):
+        a, b = sampler[step], other[step]
         assert a.captions == b.captions and (a.clips == b.clips).all()
-        torch.testing.assert_close(first.frames(a, CPU), second.frames(b, CPU), rtol=0, atol=0)
+        assert torch.equal(a.pixels(), b.pixels())
+    assert sampler[2].captions != sampler[3].captions
 
 
 def test_relations_by_hand() -> None:

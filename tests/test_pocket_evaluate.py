@@ -87,8 +87,8 @@ def test_motions_of_a_body(films: Films) -> None:
 
 
 def test_a_report_of_what_there_is(films: Films) -> None:
-    report = judge(PocketScorer("cpu"), films, 10)
-    assert list(report.tasks) == ["trained tasks (1)", "the paper's (1)"] and report.milliseconds > 0
+    report = judge(PocketScorer("cpu"), films, 3.0, 10)
+    assert list(report.tasks) == ["trained tasks (1)", "the paper's (1)"]
     lines = report.lines()
     assert [line[:4] for line in lines[2:11]] == [f"| {letter}." for letter in "abcdefijk"]
     assert any(line.startswith("| of which ant | ") for line in lines)

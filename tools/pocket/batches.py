@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from tools.pocket.captions import (
     MOTIONS,
@@ -59,6 +60,8 @@ class Batch:
 
     Attributes:
         clips: (B,), rows of `Clips`.
+        frames: uint8 (B, F, H, W, 3), the clips, each moved by a few pixels.
+        gain: (B, 1, 3, 1, 1), by which frames are to be brighter; `offset`: (B, 1, 1, 1, 1), added to them.
         captions: C sentences, one a clip, then wrong ones.
         prompts: G sentences, one a group, that its clips are ordered by.
         owner: int64 (B,), group of each clip.
@@ -69,6 +72,9 @@ class Batch:
     """
 
     clips: NDArray[np.int64]
+    frames: Tensor
+    gain: Tensor
+    offset: Tensor
     captions: list[str]
     prompts: list[str]
     owner: Tensor
@@ -77,12 +83,24 @@ class Batch:
     level: Tensor
     twins: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """Returns the batch with its tensors on `device`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()})
 
-class Sampler:
-    """Draws batches: tasks of the paper twice as often, every fifth group a body, stages by fixed odds."""
+    def pixels(self) -> Tensor:
+        """Returns the clips as the video tower takes them, in their new light: (B, F, 3, H, W), in [0, 255]."""
+        return self.frames.permute(0, 1, 4, 2, 3).float().mul_(self.gain).add_(self.offset).clamp_(0, 255)
+
+
+class Sampler(Dataset[Batch]):
+    """Draws batches: tasks of the paper twice as often, every fifth group a body, stages by fixed odds.
+
+    The batch of a step depends on the seed and the step alone, so any process may draw it and a cut run goes on.
+    """
 
     def __init__(self, films: Films, clips: Clips, seed: int, groups: int = 8, size: int = 8) -> None:
-        self.films, self.clips, self.groups, self.size = films, clips, groups, size
+        self.films, self.clips, self.seed, self.groups, self.size = films, clips, seed, groups, size
         self.rng = np.random.default_rng(seed)
         self.tasks = [task for task in TRAINED if (clips.subject == task).any()]
         self.bodies = [body for body in BODY_MOTIONS if (clips.subject == body).any()]
@@ -98,9 +116,9 @@ class Sampler:
         self._views = [episodes[key] for key in keys]
         self._first = np.concatenate([[0], np.cumsum(np.bincount(clips.film, minlength=len(keys)))])
 
-    def draw(self, device: torch.device) -> Batch:
-        """Draws one batch, its tensors on `device`."""
-        rng = self.rng
+    def __getitem__(self, step: int) -> Batch:
+        """Draws the batch of a step."""
+        self.rng = rng = np.random.default_rng((self.seed, step))
         odds = np.array([2.0 if task in PAPER_TASKS else 1.0 for task in self.tasks])
         bodies = int(rng.binomial(self.groups, BODY_SHARE)) if self.bodies else 0
         tasks = rng.choice(self.tasks, self.groups - bodies, p=odds / odds.sum(), replace=False)
@@ -121,26 +139,21 @@ class Sampler:
         clips = np.concatenate(rows)
         shown = [(str(self.clips.subject[i]), str(self.clips.stage[i])) for i in clips]
         match, weight = relations(shown, shown + wrong, self.clips.level[clips])
+        where = zip(self.clips.film[clips], self.clips.frame[clips], strict=True)
+        gain = rng.uniform(0.85, 1.15, (len(clips), 1, 1, 1, 1)) * rng.uniform(0.95, 1.05, (len(clips), 1, 3, 1, 1))
         return Batch(
             clips,
+            torch.from_numpy(np.stack([self._moved(self.films.clip(*place)) for place in where])),
+            torch.from_numpy(gain).float(),
+            torch.from_numpy(rng.uniform(-12, 12, (len(clips), 1, 1, 1, 1))).float(),
             [self._misheard(self._sentence(*what)) for what in shown + wrong],
             prompts,
-            torch.arange(self.groups, device=device).repeat_interleave(self.size),
-            torch.from_numpy(match).float().to(device),
-            torch.from_numpy(weight).float().to(device),
-            torch.from_numpy(np.concatenate(levels)).float().to(device),
-            torch.from_numpy(np.concatenate(twins)).to(device),
+            torch.arange(self.groups).repeat_interleave(self.size),
+            torch.from_numpy(match).float(),
+            torch.from_numpy(weight).float(),
+            torch.from_numpy(np.concatenate(levels)).float(),
+            torch.from_numpy(np.concatenate(twins)),
         )
-
-    def frames(self, batch: Batch, device: torch.device) -> Tensor:
-        """Returns the clips (B, F, 3, H, W), values in [0, 255], each altered anew in light and by a few pixels."""
-        rng, count = self.rng, len(batch.clips)
-        where = zip(self.clips.film[batch.clips], self.clips.frame[batch.clips], strict=True)
-        frames = torch.from_numpy(np.stack([self._moved(self.films.clip(*place)) for place in where])).to(device)
-        gain = rng.uniform(0.85, 1.15, (count, 1, 1, 1, 1)) * rng.uniform(0.95, 1.05, (count, 1, 3, 1, 1))
-        offset = rng.uniform(-12, 12, (count, 1, 1, 1, 1))
-        gains, offsets = (torch.from_numpy(x).float().to(device) for x in (gain, offset))
-        return frames.permute(0, 1, 4, 2, 3).float().mul_(gains).add_(offsets).clamp_(0, 255)
 
     def _group(self, subject: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draws clips of one subject, each with a partner: its moment from another view, or another of its film."""

@@ -10,6 +10,7 @@ A run writes a checkpoint beside the weights every few hundred steps and goes on
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import tyro
 from pydantic import TypeAdapter
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.scorers.pocket import read_weights
@@ -97,18 +99,17 @@ def save(towers: nn.ModuleDict, config: PocketConfig, path: Path) -> None:
 
 
 class Trainer:
-    """Towers, optimiser and sampler, and the step that all of them are at."""
+    """Towers and optimiser, and the step they are at."""
 
     def __init__(
         self,
-        sampler: Sampler,
         settings: Settings,
         device: torch.device,
         config: PocketConfig | None = None,
         start: Path | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.sampler, self.settings, self.device = sampler, settings, device
+        self.settings, self.device = settings, device
         self.config = config or PocketConfig()
         towers = build(self.config)
         if start is not None:
@@ -119,15 +120,13 @@ class Trainer:
         self.optimizer = torch.optim.AdamW([*self.towers.parameters(), self.scale], settings.rate, weight_decay=0.02)
         self.step = 0
 
-    def advance(self) -> Tensor:
+    def advance(self, batch: Batch) -> Tensor:
         """Takes one step; returns the three terms (3,)."""
-        settings = self.settings
+        settings, batch = self.settings, batch.to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, settings.steps, settings.rate)
-        batch = self.sampler.draw(self.device)
-        frames = self.sampler.frames(batch, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.half):
-            video, text = self.towers["video"](frames), self.towers["text"](batch.captions + batch.prompts)
+            video, text = self.towers["video"](batch.pixels()), self.towers["text"](batch.captions + batch.prompts)
         terms = loss_terms(video, text, batch, self.scale)
         weights = terms.new_tensor([1.0, settings.order_weight, settings.twin_weight])
         self.optimizer.zero_grad(set_to_none=True)
@@ -143,7 +142,6 @@ class Trainer:
             "scale": self.scale.detach(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
-            "draws": self.sampler.rng.bit_generator.state,
         }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
@@ -155,7 +153,6 @@ class Trainer:
         self.scale.data.copy_(state["scale"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-        self.sampler.rng.bit_generator.state = state["draws"]
 
 
 def loss_terms(video: Tensor, text: Tensor, batch: Batch, scale: Tensor) -> Tensor:
@@ -180,6 +177,7 @@ def main(
     device: str = "auto",
     every: int = 200,
     start: Path | None = None,
+    workers: int = 0,
 ) -> None:
     """Trains, and writes the weights.
 
@@ -190,25 +188,26 @@ def main(
         device: "auto", "cpu", "cuda".
         every: steps from one checkpoint to the next.
         start: weights to begin with, as a scorer has them, without normalisation over the batch: use a lower rate.
+        workers: processes that draw batches ahead; a GPU needs a dozen, a CPU none.
     """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets CUDA repeat itself, too
     torch.use_deterministic_algorithms(True, warn_only=True)
     films = read_films(data / "train")
     clips = label(films)
     print(f"{len(films.start)} films, {len(clips.film)} clips", flush=True)
     sampler = Sampler(films, clips, settings.seed, settings.groups)
-    trainer = Trainer(sampler, settings, resolve_device(device), start=start)
+    trainer = Trainer(settings, resolve_device(device), start=start)
     checkpoint = out.with_suffix(".checkpoint")
     if checkpoint.exists():
         trainer.load(checkpoint)
         print(f"going on from step {trainer.step}", flush=True)
     began, running = time.monotonic(), np.zeros(3)
-    while trainer.step < settings.steps:
-        running += trainer.advance().cpu().numpy() / 50
+    batches = DataLoader(sampler, batch_size=None, sampler=range(trainer.step, settings.steps), num_workers=workers)
+    for batch in batches:
+        running += trainer.advance(batch).cpu().numpy() / 50
         if trainer.step % 50 == 0:
-            print(
-                f"{time.monotonic() - began:6.0f} s  step {trainer.step}: match, order, twin = {running.round(4)}",
-                flush=True,
-            )
+            terms = ", ".join(f"{term:.4f}" for term in running)
+            print(f"{time.monotonic() - began:6.0f} s  step {trainer.step}: match, order, twin = {terms}", flush=True)
             running[:] = 0
         if trainer.step % every == 0 or trainer.step == settings.steps:
             out.parent.mkdir(parents=True, exist_ok=True)
