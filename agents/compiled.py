@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from . import distributions
-from .networks import Actor
+from .networks import Actor, ActorOutput
 from .normalise import Normaliser, Statistics
 from .storage import Filled, Staged, Storage, is_finite, sample, write
 from .update import Batch, Hyper, LearnerSpec, LearnerState, Losses, Params, update
@@ -81,6 +81,13 @@ def train(
     return state, Report(sums, done, jnp.stack([jnp.isfinite(part).all() for part in batch]))
 
 
+def _respond(actor: Actor, params: Params, statistics: Statistics | None, observations: Array) -> ActorOutput:
+    """Evaluates the actor on observations as the envs gave them."""
+    output = actor.apply(params, Normaliser.from_statistics(statistics).observations(observations))
+    assert isinstance(output, ActorOutput)
+    return output
+
+
 @partial(jax.jit, static_argnames=("actor",), donate_argnames=("storage",))
 def act(
     actor: Actor,
@@ -111,8 +118,8 @@ def act(
     statistics = rollout.statistics
     if statistics is not None:
         statistics = statistics.add(observations)
-    noise = rollout.noise if actor.use_sde else jax.random.normal(noise_key, (len(observations), actor.action_dim))
-    output = actor.apply(params, Normaliser.from_statistics(statistics).observations(observations))
+    output = _respond(actor, params, statistics, observations)
+    noise = jax.random.normal(noise_key, output.mean.shape) if rollout.noise is None else rollout.noise
     actions = distributions.explore(output, noise)
     uniform = jax.random.uniform(uniform_key, actions.shape, minval=-1.0, maxval=1.0)
     rollout = RolloutState(key, statistics, rollout.noise)
@@ -124,7 +131,7 @@ def predict(
     actor: Actor, params: Params, rollout: RolloutState, observations: Array, deterministic: bool
 ) -> tuple[Array, Array]:
     """Chooses actions (N, A) for any observations (N, D) and changes no statistics; returns them and a new key."""
-    output = actor.apply(params, Normaliser.from_statistics(rollout.statistics).observations(observations))
+    output = _respond(actor, params, rollout.statistics, observations)
     if deterministic:
         return distributions.mode(output), rollout.key
     key, noise_key = jax.random.split(rollout.key)

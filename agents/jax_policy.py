@@ -45,6 +45,17 @@ def log_ent_coef(ent_coef: str | float) -> tuple[bool, float]:
     return learned, math.log(value) if value > 0.0 else -math.inf
 
 
+def shape_of(space: spaces.Space[Any]) -> tuple[int, ...]:
+    """Returns the shape of a Box."""
+    assert space.shape is not None
+    return space.shape
+
+
+def size_of(space: spaces.Space[Any]) -> int:
+    """Returns how many numbers an element of a Box holds."""
+    return math.prod(shape_of(space))
+
+
 class TQCPolicy(BasePolicy):
     """Actor, critics and all that learning and exploring change, on one JAX device.
 
@@ -89,7 +100,7 @@ class TQCPolicy(BasePolicy):
             )
         learned, first = log_ent_coef(ent_coef)
         self.spec = LearnerSpec(
-            actor=self.options.actor(math.prod(action_space.shape)),
+            actor=self.options.actor(size_of(action_space)),
             critics=self.options.critics(),
             n_critics=self.options.n_critics,
             drop_per_critic=top_quantiles_to_drop_per_net,
@@ -97,7 +108,7 @@ class TQCPolicy(BasePolicy):
             optimizer=self.options.optimizer(),
             target_update_interval=target_update_interval,
         )
-        dim = math.prod(observation_space.shape)
+        dim = size_of(observation_space)
         statistics = Statistics.empty(dim) if self.options.normalize_observations else None
         with jax.default_device(self.jax_device):
             learner_key, rollout_key = jax.random.split(jax.random.PRNGKey(seed))
@@ -126,8 +137,9 @@ class TQCPolicy(BasePolicy):
 
     def get_std(self) -> NDArray[np.float32]:
         """Returns the deviations of gSDE's exploration matrix, (H, A)."""
-        observation = np.zeros((1, math.prod(self.observation_space.shape)), np.float32)
-        return np.asarray(self.spec.actor.apply(self.learner.actor, observation).std)
+        observation = np.zeros((1, size_of(self.observation_space)), np.float32)
+        output: Any = self.spec.actor.apply(self.learner.actor, observation)
+        return np.asarray(output.std)
 
     def predict(
         self,
@@ -143,20 +155,20 @@ class TQCPolicy(BasePolicy):
                 "returns a pair, of which the observation is the first part"
             )
         vectorised = self.is_vectorized_observation(observation)
-        rows = np.asarray(observation, np.float32).reshape(-1, math.prod(self.observation_space.shape))
+        rows = np.asarray(observation, np.float32).reshape(-1, size_of(self.observation_space))
         actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
-        shaped = self.unscale_action(np.asarray(actions).reshape(-1, *self.action_space.shape))
+        shaped = self.unscale_action(np.asarray(actions).reshape(-1, *shape_of(self.action_space)))
         return shaped if vectorised else shaped[0], state
 
-    def _predict(self, observation: th.Tensor, deterministic: bool = False) -> th.Tensor:
+    def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
         """Returns actions in [-1, 1] for a batch of observations, as torch tensors."""
         rows = observation.cpu().numpy().reshape(len(observation), -1).astype(np.float32)
         actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
-        return th.from_numpy(np.array(actions)).reshape(-1, *self.action_space.shape)
+        return th.from_numpy(np.array(actions)).reshape(-1, *shape_of(self.action_space))
 
-    def forward(self, observation: th.Tensor, deterministic: bool = False) -> th.Tensor:
+    def forward(self, observation: Any, deterministic: bool = False) -> th.Tensor:
         """Returns what `_predict` returns."""
         return self._predict(observation, deterministic)
 
@@ -166,7 +178,7 @@ class TQCPolicy(BasePolicy):
         named, structure = jax.tree_util.tree_flatten_with_path(saved)
         return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in named}, structure
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, th.Tensor]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, th.Tensor]:  # type: ignore[override]
         """Returns everything a resumed run needs, by name."""
         # Integers keep their bits: torch knows little of unsigned ones.
         arrays = {name: np.array(leaf) for name, leaf in self._leaves()[0].items()}

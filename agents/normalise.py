@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecNormalize
 
 Array = jax.Array
+Values = jax.Array | np.ndarray[Any, Any] | float
 
 CLIP = 10.0  # of normalised observations, as VecNormalize's
 _EPSILON = 1e-8
@@ -24,7 +25,7 @@ class Statistics(NamedTuple):
         variance: float32 (D,).
     """
 
-    count: Array
+    count: Array  # type: ignore[assignment]  # over the method of tuples
     mean: Array
     variance: Array
 
@@ -52,11 +53,11 @@ class Normaliser(NamedTuple):
         reward_deviation, reward_clip: of rewards.
     """
 
-    mean: Array | None = None
-    deviation: Array | None = None
-    clip: Array | float | None = None
-    reward_deviation: Array | float | None = None
-    reward_clip: Array | float | None = None
+    mean: Values | None = None
+    deviation: Values | None = None
+    clip: Values | None = None
+    reward_deviation: Values | None = None
+    reward_clip: Values | None = None
 
     @classmethod
     def from_statistics(cls, statistics: Statistics | None) -> Normaliser:
@@ -68,24 +69,29 @@ class Normaliser(NamedTuple):
     @classmethod
     def from_vec_normalize(cls, env: VecNormalize) -> Normaliser:
         """Returns what `env` does to observations and rewards with its present statistics."""
-        mean = deviation = clip = reward_deviation = reward_clip = None
+        normaliser = cls()
         if env.norm_obs:
-            mean = np.asarray(env.obs_rms.mean, np.float32).ravel()
-            deviation = np.sqrt(env.obs_rms.var + env.epsilon).astype(np.float32).ravel()
-            clip = np.float32(env.clip_obs)
+            moments: Any = env.obs_rms  # one RunningMeanStd, for the observations are a Box
+            normaliser = normaliser._replace(
+                mean=np.asarray(moments.mean, np.float32).ravel(),
+                deviation=np.sqrt(moments.var + env.epsilon).astype(np.float32).ravel(),
+                clip=np.asarray(env.clip_obs, np.float32),
+            )
         if env.norm_reward:
-            reward_deviation = np.sqrt(env.ret_rms.var + env.epsilon).astype(np.float32)
-            reward_clip = np.float32(env.clip_reward)
-        return cls(mean, deviation, clip, reward_deviation, reward_clip)
+            normaliser = normaliser._replace(
+                reward_deviation=np.sqrt(env.ret_rms.var + env.epsilon).astype(np.float32),
+                reward_clip=np.asarray(env.clip_reward, np.float32),
+            )
+        return normaliser
 
     def observations(self, observations: Array) -> Array:
         """Normalises observations (..., D)."""
-        if self.mean is None:
+        if self.mean is None or self.deviation is None or self.clip is None:
             return observations
         return jnp.clip((observations - self.mean) / self.deviation, -self.clip, self.clip)
 
     def rewards(self, rewards: Array) -> Array:
         """Normalises the rewards of single steps."""
-        if self.reward_deviation is None:
+        if self.reward_deviation is None or self.reward_clip is None:
             return rewards
         return jnp.clip(rewards / self.reward_deviation, -self.reward_clip, self.reward_clip)

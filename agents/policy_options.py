@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import optax
 import torch as th
@@ -144,11 +144,11 @@ class PolicyOptions:
         return tuple(arch)
 
     def _activation(self) -> Activation:
-        given = self.activation_fn
+        given: Any = self.activation_fn
         if isinstance(given, type) and issubclass(given, th.nn.Module):
             given = given.__name__
         if not isinstance(given, str):
-            return given
+            return cast(Activation, given)
         if given.lower() not in ACTIVATIONS:
             raise ConfigError(f"policy_kwargs: unknown activation_fn {given!r}. Nearest: {nearest(given, ACTIVATIONS)}")
         return ACTIVATIONS[given.lower()]

@@ -72,7 +72,8 @@ def relabel(
         return jax.lax.dynamic_update_slice(shaping, jnp.where(holds, new, 0.0), (start, 0))
 
     with jax.default_matmul_precision("float32"):  # as exact as at the step that it replaces
-        return jax.lax.fori_loop(0, -(-rows // chunk), overwrite, shaping)
+        shaping = jax.lax.fori_loop(0, -(-rows // chunk), overwrite, shaping)
+    return shaping
 
 
 def engine_of(env: VecEnv | None) -> RewardEngine | None:

@@ -138,7 +138,8 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
     def put(self, rows: ArrayLike) -> jax.Array:
         """Copies one row of each env to the device: float32 (E, ...) flat."""
         # A copy of its own: JAX may read the host's array later, or share its memory.
-        return jax.device_put(np.array(rows, np.float32).reshape(self.n_envs, -1), self.jax_device)
+        copy: jax.Array = jax.device_put(np.array(rows, np.float32).reshape(self.n_envs, -1), self.jax_device)
+        return copy
 
     def add(
         self,
@@ -161,7 +162,12 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Adds one transition of each env whose arrays (E, ...) are on the device already."""
+        """Adds one transition of each env whose arrays (E, ...) are on the device already.
+
+        Raises:
+            EnvError: an env is rewarded by another prompt than the engine's.
+        """
+        self._check_prompts(infos)
         self.flush()
         shaping = np.array([info.get("shaping", 0.0) for info in infos])
         timeouts = np.array([info.get("TimeLimit.truncated", False) for info in infos])
@@ -243,6 +249,8 @@ class Mirror:
 
     def on_device(self, host: NDArray[Any], buffer: DeviceReplayBuffer) -> jax.Array:
         """Returns the copy (E, ...) of `host` on the device."""
-        if host is not self._host or self._device is None:
-            self.remember(host, buffer.put(host))
-        return self._device
+        if host is self._host and self._device is not None:
+            return self._device
+        device = buffer.put(host)
+        self.remember(host, device)
+        return device

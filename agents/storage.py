@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from .normalise import Normaliser
 from .update import Batch
 
 Array = jax.Array
+Rows = Any  # jax.Array; NumPy's on their way to the device; shapes and dtypes before there are any
 
 
 class Storage(NamedTuple):
@@ -27,20 +28,20 @@ class Storage(NamedTuple):
         ended: bool (R, E), the episode ended here, for whatever reason.
     """
 
-    observations: Array
-    next_observations: Array
-    actions: Array
-    task_rewards: Array
-    shaping: Array
-    terminated: Array
-    ended: Array
+    observations: Rows
+    next_observations: Rows
+    actions: Rows
+    task_rewards: Rows
+    shaping: Rows
+    terminated: Rows
+    ended: Rows
 
 
 def storage_shapes(rows: int, n_envs: int, observation_dim: int, action_dim: int) -> Storage:
     """Returns the shape and dtype of each array, before any is allocated."""
 
     def array(*shape: int, dtype: type = np.float32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((rows, n_envs, *shape), dtype)
+        return jax.ShapeDtypeStruct((rows, n_envs, *shape), dtype)  # type: ignore[no-untyped-call]
 
     return Storage(
         observations=array(observation_dim),
@@ -63,11 +64,11 @@ class Staged(NamedTuple):
         outcomes: float32 (4, E): task rewards, shaping, terminated, ended; one array, so that they cross as one.
     """
 
-    row: Array | int
+    row: Array | np.integer[Any]
     observations: Array
     next_observations: Array
     actions: Array
-    outcomes: Array
+    outcomes: Rows
 
 
 def write(storage: Storage, staged: Staged) -> Storage:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +25,7 @@ from mvr_wrappers.errors import ConfigError, NonFiniteError, nearest
 
 from . import compiled
 from .devices import find_device
-from .jax_policy import AUTO, TQCPolicy
+from .jax_policy import AUTO, TQCPolicy, shape_of, size_of
 from .normalise import Normaliser, Statistics
 from .relabel import engine_of
 from .replay import DeviceReplayBuffer, Mirror
@@ -85,6 +84,7 @@ class TQC(OffPolicyAlgorithm):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": TQCPolicy}
     policy: TQCPolicy
     replay_buffer: DeviceReplayBuffer | None
+    _last_obs: Any
 
     def __init__(
         self,
@@ -130,9 +130,25 @@ class TQC(OffPolicyAlgorithm):
             check_spaces(env.observation_space, env.action_space)
         self._jax_device = find_device(str(device))
         super().__init__(
-            *(policy, env, learning_rate, buffer_size, learning_starts, batch_size, tau, gamma),
-            *(train_freq, gradient_steps, action_noise, replay_buffer_class, replay_buffer_kwargs),
-            *(optimize_memory_usage, n_steps, {**(policy_kwargs or {})}, stats_window_size, tensorboard_log, verbose),
+            policy,
+            env,  # type: ignore[arg-type]  # None is well, if not typed so
+            learning_rate,
+            buffer_size=buffer_size,
+            learning_starts=learning_starts,
+            batch_size=batch_size,
+            tau=tau,
+            gamma=gamma,
+            train_freq=train_freq,
+            gradient_steps=gradient_steps,
+            action_noise=action_noise,
+            replay_buffer_class=replay_buffer_class,
+            replay_buffer_kwargs=replay_buffer_kwargs,
+            optimize_memory_usage=optimize_memory_usage,
+            n_steps=n_steps,
+            policy_kwargs={**(policy_kwargs or {})},
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
             device="cpu",  # of what little torch is left
             support_multi_env=True,
             seed=seed,
@@ -161,9 +177,9 @@ class TQC(OffPolicyAlgorithm):
         self.set_random_seed(self.seed)
         self._convert_train_freq()
         if self.target_entropy == AUTO:
-            self.target_entropy = -float(math.prod(self.action_space.shape))
+            self.target_entropy = -float(size_of(self.action_space))
         self.target_entropy = float(self.target_entropy)
-        self.policy = self.policy_class(
+        self.policy = self.policy_class(  # type: ignore[assignment]  # TQCPolicy or a subclass
             self.observation_space,
             self.action_space,
             self.lr_schedule,
@@ -176,13 +192,13 @@ class TQC(OffPolicyAlgorithm):
         )
         if self.replay_buffer is None:
             self.replay_buffer_class = self.replay_buffer_class or DeviceReplayBuffer
-            self.replay_buffer = self.replay_buffer_class(
+            self.replay_buffer = self.replay_buffer_class(  # type: ignore[assignment]  # as checked
                 *(self.buffer_size, self.observation_space, self.action_space, self._jax_device, self.n_envs),
                 **{"n_steps": self.n_steps, "gamma": self.gamma, **self.replay_buffer_kwargs},
             )
         if self.replay_buffer_kwargs.get("engine") is not None:  # the buffer has it; `save` would pickle it
             self.replay_buffer_kwargs = {k: v for k, v in self.replay_buffer_kwargs.items() if k != "engine"}
-        if self.env is not None:  # else it is loaded to predict, and no transition will come
+        if self.env is not None and self.replay_buffer is not None:  # else it is loaded to predict: nothing will come
             self.replay_buffer.check_memory()
 
     def learn(
@@ -228,7 +244,7 @@ class TQC(OffPolicyAlgorithm):
         )
         if storage is not None:
             buffer.storage, buffer.staged = storage, None
-        scaled = np.asarray(actions).reshape(-1, *self.action_space.shape)
+        scaled = np.asarray(actions).reshape(-1, *shape_of(self.action_space))
         # The actions had to wait for the last training: now its report costs nothing, and NaN goes no further.
         self._settle()
         if action_noise is None:
@@ -239,14 +255,15 @@ class TQC(OffPolicyAlgorithm):
 
     def _store_transition(
         self,
-        replay_buffer: DeviceReplayBuffer,
+        replay_buffer: ReplayBuffer,
         buffer_action: NDArray[np.float32],
-        new_obs: NDArray[Any],
+        new_obs: Any,
         reward: NDArray[Any],
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
         """Stages a transition for the next device call. What is on the device already does not cross again."""
+        assert isinstance(replay_buffer, DeviceReplayBuffer)
         for what, values in (("observation", new_obs), ("reward", reward)):
             finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
             if not finite.all():
@@ -282,7 +299,7 @@ class TQC(OffPolicyAlgorithm):
         self.policy.learner, report = compiled.train(
             *(self.policy.spec, self.policy.learner, self.replay_buffer.storage, self.replay_buffer.filled),
             self._scales(),
-            Hyper(learning_rate, self.gamma, self.tau, self.target_entropy),
+            Hyper(learning_rate, self.gamma, self.tau, float(self.target_entropy)),
             gradient_steps,
             batch_size=batch_size,
             n_steps=self.replay_buffer.n_steps,
@@ -330,10 +347,10 @@ class TQC(OffPolicyAlgorithm):
         """
         old, self.replay_buffer = self.replay_buffer, None  # frees its memory for the new one
         super().load_replay_buffer(path, truncate_last_traj)
-        check_loaded(self.replay_buffer, old, str(path))
-        self.replay_buffer.to(self._jax_device)
+        new = check_loaded(self.replay_buffer, old, str(path))
+        new.to(self._jax_device)
         if old is not None and old.engine is not None:
-            self.replay_buffer.set_engine(old.engine)
+            new.set_engine(old.engine)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_jax_device", "_observations", "_actions", "_report"]

@@ -59,8 +59,8 @@ def check_arguments(agent: TQC) -> None:
         raise ConfigError("observations are normalised twice: by VecNormalize and by normalize_observations=True")
 
 
-def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> None:
-    """Refuses a loaded replay buffer that does not fit the agent, whose own is `old`.
+def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> DeviceReplayBuffer:
+    """Returns a loaded replay buffer unless it does not fit the agent, whose own is `old`.
 
     Raises:
         ConfigError: it is of another kind of agent, or of other envs.
@@ -72,6 +72,7 @@ def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> None:
             f"{path} holds transitions of {new.n_envs} envs, {new.observation_space} and {new.action_space}; this "
             f"agent has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
         )
+    return new
 
 
 def read_report(report: Report, asked: int, n_updates: int, env_steps: int, learned_ent_coef: bool) -> dict[str, float]:

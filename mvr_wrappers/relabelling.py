@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from mvr_wrappers.errors import EngineError
+from mvr_wrappers.errors import EngineError, EnvError
 
 if TYPE_CHECKING:
     from mvr_wrappers.engine import RewardEngine
@@ -44,6 +45,18 @@ class FollowsEngine(ABC):
         if snapshot is not self._labelled_by:
             self._overwrite_shaping(snapshot)
             self._labelled_by = snapshot
+
+    def _check_prompts(self, infos: Sequence[Mapping[str, Any]]) -> None:
+        """Refuses transitions of a prompt other than the engine's, which it would relabel by the wrong sentence."""
+        if self.engine is None:
+            return
+        for info in infos:
+            if info.get("prompt", self.engine.prompt) != self.engine.prompt:
+                raise EnvError(
+                    f'relabelling follows one engine, of "{self.engine.prompt}", but an env was rewarded for '
+                    f'"{info["prompt"]}". Where envs have several prompts keep rewards as stored: '
+                    'replay_buffer_kwargs={"engine": None} with mvr_agents.TQC, else the ReplayBuffer of SB3'
+                )
 
     @abstractmethod
     def _overwrite_shaping(self, snapshot: RewardSnapshot) -> None:

@@ -112,7 +112,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         """Stores one transition of each env; task reward and shaping are read from `infos`, not from `reward`.
 
         Raises:
-            EnvError: the env does not tell them apart.
+            EnvError: the env does not tell them apart, or rewards by another prompt than the engine's.
             EngineError: the buffer has one engine, and the transitions are of other prompts.
         """
         if any("task_reward" not in info or "shaping" not in info for info in infos):
@@ -121,6 +121,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
                 "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
             )
         self._prompt_at[self.pos] = [self._number_of(info.get("prompt")) for info in infos]
+        self._check_prompts(infos)
         self.shaping[self.pos] = [info["shaping"] for info in infos]
         self._terminated[self.pos] = done & ~np.array([info.get("TimeLimit.truncated", False) for info in infos])
         task_reward = np.array([info["task_reward"] for info in infos])
