@@ -58,7 +58,7 @@ def make(
     task.observation_space = _with_width(task.sawyer_observation_space)
     if max_episode_steps is not None:
         task.max_path_length = max_episode_steps  # Meta-World's own limit, beyond which stepping is an error
-    _hide_reward_function(task)
+    _mend_class(task)
     return TaskReward(ObjectPositions(env, positions), reward)
 
 
@@ -68,8 +68,12 @@ def _with_width(space: gym.spaces.Box) -> gym.spaces.Box:
     return gym.spaces.Box(space.low - margin, space.high + margin, dtype=np.float64)
 
 
-def _hide_reward_function(task: Any) -> None:
-    """Hides `compute_reward` except from the task itself: SB3 takes whoever has it for a goal-conditioned env."""
+def _mend_class(task: Any) -> None:
+    """Gives a task a class of its own, mended in two places.
+
+    It hides `compute_reward` except from the task itself: SB3 takes whoever has it for a goal-conditioned env. And it
+    unpickles, where Meta-World's own class comes back with another action space and other welds of the hand.
+    """
     base = type(task)
 
     def evaluate_state(self: Any, *args: Any) -> Any:
@@ -79,7 +83,14 @@ def _hide_reward_function(task: Any) -> None:
         finally:
             del self.__dict__["compute_reward"]
 
-    task.__class__ = type(base.__name__, (base,), {"compute_reward": _Absent(), "evaluate_state": evaluate_state})
+    def __setstate__(self: Any, state: Any) -> None:
+        kept = {key: value for key, value in state["state"].items() if key not in ("model", "data", "mujoco_renderer")}
+        base.__setstate__(self, state)  # makes those three anew, as MujocoEnv's constructor does
+        self.__dict__.update(kept)
+        self.reset_mocap_welds()
+
+    mended = {"compute_reward": _Absent(), "evaluate_state": evaluate_state, "__setstate__": __setstate__}
+    task.__class__ = type(base.__name__, (base,), mended)
 
 
 class _Absent:
