@@ -8,10 +8,11 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import pytest
 
 from mvr_wrappers.errors import FilmingError
-from mvr_wrappers.filming import Camera, Renderer, ensure_gl
+from mvr_wrappers.filming import Camera, FilmedEnv, Renderer, ensure_gl, gl
 from tests.tiny_env import TinyEnv
 
 ROOT = Path(__file__).parent.parent
@@ -136,3 +137,27 @@ def test_a_forked_process_films_and_its_own_fork_says_what_to_do(capfd: pytest.C
     assert (child == expected).all()
     assert "forkserver" in grandchild
     assert capfd.readouterr().err == ""
+
+
+def test_what_was_uploaded_is_used_again_while_an_env_that_filmed_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads: list[Any] = []
+    context = mujoco.MjrContext
+    monkeypatch.setattr(mujoco, "MjrContext", lambda model, scale: uploads.append(model) or context(model, scale))
+    envs = [FilmedEnv(TinyEnv(), clip={"length": 8, "film_every": 1, "image_size": 32}) for _ in range(2)]
+    for _ in range(3):
+        for env in envs:
+            env.reset(seed=0)
+            for _ in range(8):
+                env.step(env.action_space.sample())
+    assert len(uploads) == 1
+    envs[0].unwrapped.model.geom_size[0] = 2  # another plane: the spare will not do
+    envs[0].reset(seed=0)
+    for _ in range(8):
+        envs[0].step(envs[0].action_space.sample())
+    envs[0].reset(seed=0)
+    assert len(uploads) == 2
+    before = len(gl._process.contexts)
+    envs[0].close()
+    assert len(gl._process.contexts) == before  # the other env keeps it warm
+    envs[1].close()
+    assert (32, 32) not in [key[1:] for key in gl._process.contexts]

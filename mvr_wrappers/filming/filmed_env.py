@@ -19,7 +19,7 @@ from mvr_wrappers.errors import EnvError, NonFiniteError
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
 from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.courtesy import current_context_kept
-from mvr_wrappers.filming.gl import check_gl
+from mvr_wrappers.filming.gl import check_gl, keep_warm, let_cool
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.filming.schedule import FilmSchedule
@@ -173,6 +173,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def close(self) -> None:
         """Drops an unfinished episode and closes the env; filmed clips can still be popped."""
         self._recorder = None
+        with current_context_kept():
+            let_cool(self)
         super().close()
 
     def _begin(self, state: NDArray[np.float32]) -> None:
@@ -181,6 +183,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._rig = as_rig(self._rig, model)
         with current_context_kept():
             check_gl()
+            keep_warm(self)
         self._schedule.begun(self.episode_prompt)
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
@@ -208,8 +211,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
         began = time.perf_counter()
-        # A renderer holds tens of megabytes of meshes and textures, and opens fast beside what it then films: with
-        # many envs in a process it is better not kept.
+        # A renderer holds tens of megabytes of meshes and textures: with many envs in a process each had better not
+        # keep its own. What it uploaded stays, for whoever films the same next (`keep_warm`).
         size, looks = self.clip.image_size or DEFAULT_IMAGE_SIZE, recorder.looks
         with current_context_kept(), Renderer(looks.model, size, self.clip.quality) as renderer:
             frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views], looks)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import functools
+import hashlib
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from mvr_wrappers.errors import FilmingError
 
@@ -26,6 +31,11 @@ _FORKED = (
     'Start sub-processes by "forkserver" or "spawn", such as AsyncVectorEnv(..., context="forkserver") or '
     'SubprocVecEnv(..., start_method="forkserver").'
 )
+
+SPARES = 2  # a renderer holds up to two: simplified meshes and the model's own
+
+# What an `MjrContext` reads of a model when it is made: all of the first, and of the others what planes are built from.
+_UPLOADED = ("mesh_", "tex_", "hfield_", "skin_", "mat_tex", "geom_type", "geom_size", "geom_dataid", "geom_matid")
 
 _Key: TypeAlias = tuple[threading.Thread, int, int]  # thread, height, width; not the thread's id, which is used again
 
@@ -75,10 +85,27 @@ def _driver_errors() -> tuple[type[Exception], ...]:
     return (mujoco.FatalError, Error)
 
 
-class SharedContext:
-    """A GL context and the per-model MuJoCo contexts living in it. Belongs to the thread that made it."""
+@dataclass(slots=True, eq=False)
+class Resident:
+    """Meshes and textures of a model on the graphics device.
 
-    __slots__ = ("_gl", "_orphans", "_residents", "key")
+    Attributes:
+        context: the `MjrContext` that stands for them.
+        content: digest of what was uploaded.
+    """
+
+    context: Any
+    content: bytes
+
+
+class SharedContext:
+    """A GL context and the residents living in it. Belongs to the thread that made it.
+
+    While anybody keeps OpenGL warm (see `keep_warm`), the residents evicted last stay as spares: the next model with
+    the same meshes and textures is admitted without uploading them, which would take as long as dozens of frames.
+    """
+
+    __slots__ = ("_gl", "_orphans", "_residents", "_spares", "key")
 
     def __init__(self, thread: threading.Thread, height: int, width: int) -> None:
         """Starts the back end named by MUJOCO_GL.
@@ -89,8 +116,9 @@ class SharedContext:
         self.key = (thread, height, width)
         with explained():
             self._gl: Any = _back_end()(width, height)
-        self._residents: list[Any] = []
-        self._orphans: list[Any] = []
+        self._residents: list[Resident] = []
+        self._orphans: list[Resident] = []
+        self._spares: list[Resident] = []
 
     def make_current(self) -> None:
         """Directs the GL calls that follow to this context."""
@@ -98,35 +126,43 @@ class SharedContext:
         while self._orphans:
             self.evict(self._orphans.pop())
 
-    def admit(self, model: Any) -> Any:
-        """Uploads a model's meshes and textures and returns the `MjrContext` that stands for them.
+    def admit(self, model: Any) -> Resident:
+        """Uploads a model's meshes and textures, or takes a spare that holds the same.
 
         Raises:
             FilmingError: the driver refuses, for example frames of this size.
         """
         import mujoco
 
+        content = uploaded_content(model)
+        for spare in self._spares:
+            if spare.content == content:
+                self._spares.remove(spare)
+                self._residents.append(spare)
+                return spare
         try:
             with explained("OpenGL refuses this model or frames of this size"):
                 self.make_current()
-                resident = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+                context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         except FilmingError:
-            release(self)
+            release_idle()
             raise
-        self._residents.append(resident)
+        self._residents.append(resident := Resident(context, content))
         return resident
 
-    def orphan(self, resident: Any) -> None:
+    def orphan(self, resident: Resident) -> None:
         """Marks a resident whose owner was garbage-collected, possibly in another thread or amid a GL call.
 
-        It is freed at the next `make_current`, when that is safe.
+        It is evicted at the next `make_current`, when that is safe.
         """
         self._orphans.append(resident)
 
-    def evict(self, resident: Any) -> None:
-        """Frees a resident; this context must be current."""
-        self._residents = [other for other in self._residents if other is not resident]
-        resident.free()
+    def evict(self, resident: Resident) -> None:
+        """Makes a resident a spare, and frees the spares that are too many; this context must be current."""
+        self._residents.remove(resident)
+        self._spares.append(resident)
+        while len(self._spares) > (SPARES if _process.warm else 0):
+            self._spares.pop(0).context.free()
 
     @property
     def empty(self) -> bool:
@@ -140,8 +176,8 @@ class SharedContext:
         """
         if self.key[0] is threading.current_thread():
             self.make_current()
-            for resident in self._residents:
-                resident.free()
+            for resident in (*self._residents, *self._spares):
+                resident.context.free()
         self._gl.free()
 
 
@@ -153,6 +189,7 @@ class _Process:
     inherited: list[SharedContext] = field(default_factory=list)
     inherited_display: bool = False
     surfaceless_used: bool = False
+    warm: weakref.WeakSet[object] = field(default_factory=weakref.WeakSet)
 
 
 _process = _Process()
@@ -182,7 +219,8 @@ def check_gl() -> None:
         FilmingError: it does not.
     """
     if not _process.contexts:
-        release(shared_context(1, 1))
+        shared_context(1, 1)
+        release_idle()
 
 
 def is_usable(context: SharedContext) -> bool:
@@ -190,11 +228,50 @@ def is_usable(context: SharedContext) -> bool:
     return context.key[0] == threading.current_thread() and _process.contexts.get(context.key) is context
 
 
-def release(context: SharedContext) -> None:
-    """Closes `context` if none of its residents has a living owner."""
-    if context.empty:
-        del _process.contexts[context.key]
-        context.close()
+def uploaded_content(model: Any) -> bytes:
+    """Returns a digest of all that an `MjrContext` takes from a model when it is made."""
+    digest = hashlib.sha256()
+    for name in _uploaded_names():
+        digest.update(getattr(model, name).tobytes())
+    buffers, screen = model.vis.quality, model.vis.global_
+    numbers = (buffers.shadowsize, buffers.offsamples, buffers.numslices, buffers.numstacks, buffers.numquads)
+    endless = (model.vis.map.zfar, model.stat.extent)  # how far planes without an end are drawn
+    digest.update(repr((*numbers, screen.offwidth, screen.offheight, *endless)).encode())
+    return digest.digest()
+
+
+@functools.cache
+def _uploaded_names() -> list[str]:
+    import mujoco
+
+    model = mujoco.MjSpec().compile()  # all models have the same arrays, empty or not
+    names = (name for name in dir(model) if name.startswith(_UPLOADED))
+    return [name for name in names if isinstance(getattr(model, name), np.ndarray)]
+
+
+def keep_warm(owner: object) -> None:
+    """Keeps this process's GL contexts and the spares in them as long as `owner` lives and does not `let_cool`."""
+    _process.warm.add(owner)
+
+
+def let_cool(owner: object) -> None:
+    """Takes `keep_warm` back; when the last owner does, the contexts that no renderer uses are closed."""
+    _process.warm.discard(owner)
+    release_idle()
+
+
+def release_idle() -> None:
+    """Closes the contexts none of whose residents has a living owner, unless somebody keeps them warm.
+
+    Those of other threads are left to them while they live.
+    """
+    if _process.warm:
+        return
+    for context in list(_process.contexts.values()):
+        thread = context.key[0]
+        if context.empty and (thread is threading.current_thread() or not thread.is_alive()):
+            del _process.contexts[context.key]
+            context.close()
 
 
 def _close_all() -> None:

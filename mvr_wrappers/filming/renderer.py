@@ -59,10 +59,10 @@ class Renderer:
         cell = model.stat.extent / min(self.height, self.width) / 2
         self._lean = simplify(model, cell) if quality == "fast" else None
         self._quality = quality
-        self._contexts: dict[bool, mujoco.MjrContext] = {}  # of the simplified meshes, and of the model's own
+        self._residents: dict[bool, gl.Resident] = {}  # of the simplified meshes, and of the model's own
         self._context(lean=self._lean is not None)
         self._pixels = np.empty((self.height, self.width, 3), np.uint8)
-        self._finalizer = weakref.finalize(self, _orphan, self._gl, self._contexts)
+        self._finalizer = weakref.finalize(self, _orphan, self._gl, self._residents)
         self._finalizer.atexit = False  # the contexts end in a hook of their own, while OpenGL still stands
 
     def render(self, data: mujoco.MjData, camera: Camera, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -107,17 +107,17 @@ class Renderer:
             return
         self._finalizer.detach()
         self._gl.make_current()
-        while self._contexts:
-            self._gl.evict(self._contexts.popitem()[1])
-        gl.release(self._gl)
+        while self._residents:
+            self._gl.evict(self._residents.popitem()[1])
+        gl.release_idle()
 
     def _context(self, lean: bool) -> mujoco.MjrContext:
         """Returns what was uploaded of the model, with simplified meshes or its own, uploading it at the first use."""
-        if lean not in self._contexts:
+        if lean not in self._residents:
             model = self._lean.model if lean and self._lean is not None else self.model
             with _buffer_settings(model, self.height, self.width, self._quality):
-                self._contexts[lean] = self._gl.admit(model)
-        return self._contexts[lean]
+                self._residents[lean] = self._gl.admit(model)
+        return self._residents[lean].context
 
     def _is_coarse_enough(self, data: mujoco.MjData, lean: Simplified) -> bool:
         """Whether a pixel of the view in the scene spans half a cell or more at the nearest simplified mesh."""
@@ -170,7 +170,7 @@ def film(
     return frames
 
 
-def _orphan(context: gl.SharedContext, residents: dict[bool, mujoco.MjrContext]) -> None:
+def _orphan(context: gl.SharedContext, residents: dict[bool, gl.Resident]) -> None:
     while residents:
         context.orphan(residents.popitem()[1])
 
