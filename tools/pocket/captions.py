@@ -208,4 +208,4 @@ def _fill(template: str, who: str, act: str, thing: str = "", done: str = "") ->
 
 
 def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]

@@ -50,7 +50,7 @@ class Settings:
     steps: int = 6_000
     groups: int = 8
     rate: float = 1.5e-3
-    order_weight: float = 2.0
+    order_weight: float = 4.0
     twin_weight: float = 0.5
     half: bool = True
     seed: int = 0
