@@ -63,8 +63,8 @@ class HumanoidEnv(MujocoEnv):
         qpos = type("Qpos", (), {"axes": Named()})()
         self.named = type("Named", (), {"data": type("Data", (), {"qpos": qpos})()})()
         self.task = TASKS[task](self, robot)
-        if render_mode is not None:
-            self.viewer = self.mujoco_renderer._get_viewer(render_mode)
+        if self.render_mode is not None:
+            self.viewer = self.mujoco_renderer._get_viewer(self.render_mode)
 
     def step(self, action):
         self.do_simulation(2 * action, 1)

@@ -157,6 +157,8 @@ def test_a_scene_that_is_wrong_otherwise_is_told_by_mujoco(fake: Path) -> None:
 
 
 def test_what_humanoid_bench_does_not_know_is_refused(fake: Path) -> None:
+    with pytest.raises(ConfigError, match=r"render_mode is 'ansi'; give one of human, rgb_array, depth_array"):
+        _make("h1-push-v0", render_mode="ansi")
     with pytest.raises(ConfigError, match=r"no option 'sensor'\. Nearest: sensors"):
         _make("h1-push-v0", sensor="tactile")
     with pytest.raises(ConfigError, match=r"cannot be made with .*policy_type.*: AssertionError: only flat policies"):
@@ -192,9 +194,9 @@ def test_only_arrays_that_mujoco_lacks_leave_the_table(fake: Path) -> None:
 def test_loading_twice_patches_once(fake: Path) -> None:
     humanoid_bench_patches.load()
     env = importlib.import_module("humanoid_bench.env").HumanoidEnv
-    patched = env._initialize_simulation, env.mujoco_renderer
+    patched = env._initialize_simulation, env.mujoco_renderer, env.viewer
     humanoid_bench_patches.load()
-    assert (env._initialize_simulation, env.mujoco_renderer) == patched
+    assert (env._initialize_simulation, env.mujoco_renderer, env.viewer) == patched
 
 
 def test_the_kitchen_s_main_class_of_defaults_keeps_its_name(fake: Path) -> None:
@@ -211,6 +213,7 @@ def test_the_g1_s_free_joint_answers_to_the_name_of_the_others(fake: Path) -> No
 def test_rendering_from_the_env_s_camera_and_from_one_named_at_the_call(fake: Path) -> None:
     env = _make("h1-push-v0", render_mode="rgb_array")
     env.reset(seed=0)
+    assert env.unwrapped.mujoco_renderer._viewers == {}  # not before it is looked through
     front, above = env.render(), env.unwrapped.task.eye()
     assert front.shape == above.shape == (64, 64, 3)
     assert np.ptp(front) > 0
@@ -365,13 +368,14 @@ def test_real_sensors_make_dictionaries_which_a_state_function_reads() -> None:
 
 
 @pytest.mark.usefixtures("real")
-def test_a_real_env_without_render_mode_opens_no_viewer_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_real_env_opens_no_viewer_before_it_renders_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gym.wrappers.PassiveEnvChecker(_make("h1-reach-v0"))
+        env = gym.wrappers.PassiveEnvChecker(_make("h1-reach-v0", render_mode="rgb_array"))
         env.reset(seed=0)
         for _ in range(3):
             env.step(env.action_space.sample())
     assert env.unwrapped.mujoco_renderer._viewers == {}
+    assert env.render().shape == (256, 256, 3)
     env.close()
     assert not re.search(r"\w", "".join(capfd.readouterr()))

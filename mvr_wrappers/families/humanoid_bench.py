@@ -44,7 +44,7 @@ def make(
     Args:
         env_id: such as `h1hand-walk-v0`; HumanoidBench has been loaded.
         max_episode_steps: time limit; None takes HumanoidBench's own, 500 or 1,000 steps.
-        render_mode: of `render()`, which filming does not use; None opens no OpenGL context.
+        render_mode: of `render()`, which filming does not use.
         disable_env_checker: see `gymnasium.make`.
         options: HumanoidBench's own, such as `obs_wrapper=True, sensors="proprio,tactile"`, which makes observations
             dictionaries.
@@ -65,7 +65,7 @@ def make(
     _set_constants(_constants())
     # HumanoidBench reads its flags from a command line: as text, in any case.
     texts: dict[str, Any] = {key: str(value) if isinstance(value, bool) else value for key, value in options.items()}
-    texts |= {"render_mode": render_mode, "disable_env_checker": disable_env_checker}
+    texts |= {"render_mode": None, "disable_env_checker": disable_env_checker}
     try:
         env = gym.make(env_id, max_episode_steps=max_episode_steps, **texts)
     except (AssertionError, AttributeError, KeyError, OSError) as error:
@@ -76,7 +76,12 @@ def make(
         if not lacking:
             raise
         raise AssetError(_incomplete(f"{lacking[0]}, which {env_id} needs, is missing")) from error
-    name_free_joint(env.unwrapped)
+    base = cast(Any, env.unwrapped)
+    modes = base.metadata["render_modes"]
+    if render_mode not in (None, *modes):
+        raise ConfigError(f"render_mode is {render_mode!r}; give one of {', '.join(modes)}")
+    base.render_mode = render_mode  # only now: made with one, an env opens its viewer at once
+    name_free_joint(base)
     return SeededEpisodes(env)
 
 

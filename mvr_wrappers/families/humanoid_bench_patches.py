@@ -29,6 +29,7 @@ def load() -> None:
     _drop_absent_fields(importlib.import_module("humanoid_bench.dmc_deps.dmc_sizes").array_sizes)
     _load_renamed_defaults(env.HumanoidEnv)
     _take_a_camera_a_call(env.HumanoidEnv)
+    _open_viewers_late(env.HumanoidEnv)
 
 
 def name_free_joint(env: Any) -> None:
@@ -126,6 +127,21 @@ def _take_a_camera_a_call(env_class: Any) -> None:
         env.__dict__["_renderer"] = _CameraACall(renderer)
 
     env_class.mujoco_renderer = property(lambda env: env.__dict__["_renderer"], set_renderer)
+
+
+def _open_viewers_late(env_class: Any) -> None:
+    """Opens the viewer of an env when it first renders; HumanoidBench does when it makes an env with a render mode.
+
+    A viewer holds all meshes of a model in an OpenGL context of its own: with software rendering a gigabyte, in each of
+    the envs that SB3's `make_vec_env` makes, which asks for a render mode unless told otherwise.
+    """
+    if "viewer" in vars(env_class):
+        return
+
+    def set_viewer(env: Any, viewer: Any) -> None:
+        """Takes no note of what the constructor opened: `mujoco_renderer` keeps it."""
+
+    env_class.viewer = property(lambda env: env.mujoco_renderer._get_viewer(env.render_mode), set_viewer)
 
 
 class _CameraACall:
