@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 import mvr_wrappers.filming
 from mvr_agents.command import commands, doctor
+from mvr_wrappers.registry import load_registry
 from mvr_agents.command.arguments import DoctorArgs
 from mvr_wrappers.errors import ConfigError, FilmingError
 
@@ -25,7 +27,15 @@ def checks() -> dict[str, doctor.Check]:
 def test_a_fit_machine_has_no_problem_and_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.doctor(DoctorArgs()) == 0
     printed = capsys.readouterr().out
-    for words in ("torch", "cores", "MUJOCO_GL", "frames/s", "pocket.safetensors", "weights viclip-l", "15 tasks"):
+    for words in (
+        "torch",
+        "cores",
+        "MUJOCO_GL",
+        "frames/s",
+        "pocket.safetensors",
+        "weights viclip-l",
+        f"{len(load_registry())} tasks",
+    ):
         assert words in printed
 
 
@@ -65,3 +75,17 @@ def test_a_malformed_registry_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(doctor, "load_registry", broken)
     check = checks()["registry"]
     assert check.status == "problem" and "tasks.x.clip" in check.found
+
+
+def test_what_jax_sees_is_said_without_loading_it_here() -> None:
+    before = "jax" in sys.modules
+    check = doctor._jax_devices()
+    assert check.status == "ok" and ("cpu" in check.found.lower() or "cuda" in check.found.lower())
+    assert ("jax" in sys.modules) is before
+
+
+def test_a_jax_that_does_not_start_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "jax.py").write_text("raise ImportError('no jaxlib')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check = doctor._jax_devices()
+    assert check.status == "note" and "no jaxlib" in check.found and "--agent sb3-tqc" in check.remedy

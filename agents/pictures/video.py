@@ -83,8 +83,7 @@ def _times(path: Path) -> NDArray[np.float64]:
             raise ConfigError(f"{path} has no frames")
         if None in times:  # a raw stream has no time stamps
             return np.arange(len(times)) / float(stream.guessed_rate or 25)
-    seconds: NDArray[np.float64] = np.sort(np.array(times, np.float64))
-    return seconds - seconds[0]
+    return np.asarray(np.sort(times) - min(times), np.float64)
 
 
 def _pictures(path: Path, indices: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
