@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 def test_the_table_names_tests_that_exist() -> None:
     readme = (TESTS.parent / "README.md").read_text()
     table = readme.split("## Tested with\n")[1].split("\n## ")[0]
-    named = re.findall(r"`(\w+)::(\w+)`", table)
+    named = re.findall(r"`([a-z0-9_]+)::(\w+)`", table)
     for client, name in named:
         source = (TESTS / f"test_conformance_{client}.py").read_text()
         assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), (client, name)
