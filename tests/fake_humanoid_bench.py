@@ -130,12 +130,14 @@ class Push(Task):
 class Truck(Task):
     def __init__(self, env, robot):
         super().__init__(env, robot)
-        self.delivered, self.started = [], False
+        self.delivered, self.started, self.steps = [], False, 0
 
     def get_reward(self):
+        reward = len(self.delivered) + 100 * self.steps + 10_000 * self.started
         self.started = True
         self.delivered.append(1)
-        return len(self.delivered)
+        self.steps += 1
+        return reward
 """
 
 FILES = {

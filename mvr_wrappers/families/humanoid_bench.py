@@ -147,7 +147,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     - An env with the robot G1 lowers the heights of standing and crawling for the envs of all robots. Here each env
       steps with its own.
     - Colours (`maze`) and places (`package`) of the model's bodies and, where a task does not reset itself, its counts
-      (`truck`) outlive an episode. Here they do not.
+      (`spoon`, `truck`) outlive an episode. Here they do not.
     - A task that places a body of the model at reset (`package`) observes where it was before. Here, where it is.
     - Tasks without noise (`highbar`) still have it in the first episode of an env. Here in none.
     - The end of some tasks is a NumPy bool, which SB3 refuses. Here all are of Python.
@@ -168,7 +168,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             if module in used
         }
         resets = any("reset_model" in vars(kind) for kind in kinds if kind.__module__ in constants)
-        counts = {} if resets else {key: value for key, value in vars(task).items() if isinstance(value, bool | list)}
+        counts = {} if resets else {key: value for key, value in vars(task).items() if isinstance(value, int | list)}
         self._task, self._counts = task, copy.deepcopy(counts)
         with self._as_global_generator():
             self._base.reset_model()  # what the first reset of an env changes for those that follow
