@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup
 from mvr_wrappers.snapshot import RewardSnapshot
 
 from .storage import Storage
@@ -35,6 +36,7 @@ def relabel(
     storage: Storage,
     shaping: Array,
     rows: Array | int,
+    chosen: Array | None,
     state_fn: StateFn | None,
     observation_shape: tuple[int, ...],
     states_at_once: int,
@@ -46,6 +48,7 @@ def relabel(
         storage: R rows of E envs, without its shaping.
         shaping: float32 (R, E), overwritten in place.
         rows: that hold transitions, from row 0.
+        chosen: bool (R, E), which of them are computed, the others stay as they are; None: all.
         state_fn: gives what relevance is learned on; None: the observations themselves.
         observation_shape: of one observation, as `state_fn` takes it.
         states_at_once: bounds the memory of the activations.
@@ -68,20 +71,25 @@ def relabel(
         take = partial(jax.lax.dynamic_slice_in_dim, start_index=start, slice_size=chunk)
         states, following = (read(take(part)) for part in (storage.observations, storage.next_observations))
         new = snapshot.shape(states, following, take(storage.terminated).ravel(), xp=jnp).reshape(chunk, n_envs)
-        holds = start + jnp.arange(chunk)[:, None] < rows
-        return jax.lax.dynamic_update_slice(shaping, jnp.where(holds, new, 0.0), (start, 0))
+        new = jnp.where(start + jnp.arange(chunk)[:, None] < rows, new, 0.0)
+        if chosen is not None:
+            new = jnp.where(take(chosen), new, take(shaping))
+        return jax.lax.dynamic_update_slice(shaping, new, (start, 0))
 
     with jax.default_matmul_precision("float32"):  # as exact as at the step that it replaces
         shaping = jax.lax.fori_loop(0, -(-rows // chunk), overwrite, shaping)
     return shaping
 
 
-def engine_of(env: VecEnv | None) -> RewardEngine | None:
-    """Returns the engine that shapes the rewards of `env`; None where there is none, or more than one."""
+def engine_of(env: VecEnv | None) -> RewardEngine | EngineGroup | None:
+    """Returns what shapes the rewards of `env`: all engines of a VecEnv, or the one that its sub-envs share.
+
+    None where there is no engine, or one a sub-env.
+    """
     while isinstance(env, VecEnvWrapper):
-        engine = vars(env).get("engine")
-        if isinstance(engine, RewardEngine):
-            return engine
+        engines = vars(env).get("engines")
+        if isinstance(engines, EngineGroup):
+            return engines
         env = env.venv
     if not isinstance(env, DummyVecEnv):
         return None

@@ -17,6 +17,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine_group import EngineGroup
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relabelling import FollowsEngine
 from mvr_wrappers.snapshot import RewardSnapshot
@@ -49,7 +50,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         handle_timeout_termination: do not treat episodes cut by a time limit as terminated.
         n_steps: steps whose rewards are summed.
         gamma: discount of a step, of what `sample` returns with n_steps > 1.
-        engine: gives the shaping; None keeps what was stored.
+        engine: gives the shaping, or several engines, each that of its prompt; None keeps what was stored.
         state_fn: observation -> state vector (S,) in operations of jax.numpy; needed where the env was given one.
 
     Raises:
@@ -67,7 +68,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         handle_timeout_termination: bool = True,
         n_steps: int = 1,
         gamma: float = 0.99,
-        engine: RewardEngine | None = None,
+        engine: RewardEngine | EngineGroup | None = None,
         state_fn: StateFn | None = None,
     ) -> None:
         # Past ReplayBuffer, whose constructor allocates arrays on the host.
@@ -81,7 +82,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         self.n_steps = n_steps
         self.gamma = gamma
         self.jax_device = find_device(device) if isinstance(device, str) else device
-        self.engine = engine
+        self._follow(engine, self.buffer_size, self.n_envs)
         self._state_fn = state_fn
         self.staged: Staged | None = None
         self._storage: Storage | None = None
@@ -165,9 +166,9 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         """Adds one transition of each env whose arrays (E, ...) are on the device already.
 
         Raises:
-            EnvError: an env is rewarded by another prompt than the engine's.
+            EngineError: the buffer has one engine, and a transition is of another prompt.
         """
-        self._check_prompts(infos)
+        self._note_prompts(self.pos, infos)
         self.flush()
         shaping = np.array([info.get("shaping", 0.0) for info in infos])
         timeouts = np.array([info.get("TimeLimit.truncated", False) for info in infos])
@@ -207,14 +208,14 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         if self.engine is not None:
             super().relabel()
 
-    def _overwrite_shaping(self, snapshot: RewardSnapshot) -> None:
+    def _overwrite_shaping(self, snapshot: RewardSnapshot, chosen: NDArray[np.bool_] | None) -> None:
         self.flush()
         storage = self.storage._replace(shaping=None)
         at_once = STATES_AT_ONCE["cpu" if self.jax_device.platform == "cpu" else "gpu"]
+        mask = None if chosen is None else jax.device_put(chosen, self.jax_device)
+        how = (self._state_fn, self.obs_shape, at_once)
         try:
-            shaping = relabel(
-                snapshot, storage, self.storage.shaping, self.size(), self._state_fn, self.obs_shape, at_once
-            )
+            shaping = relabel(snapshot, storage, self.storage.shaping, self.size(), mask, *how)
         except jax.errors.JAXTypeError as error:
             raise ConfigError("state_fn runs on the device here: write it in operations of jax.numpy") from error
         self.storage = storage._replace(shaping=shaping)
@@ -223,8 +224,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         """Returns what is pickled: the rows that hold transitions, as NumPy arrays, and no device."""
         self.flush()
         filled = Storage(*(np.asarray(part[: self.size()]) for part in self.storage)) if self.size() else None
-        gone = {"_storage": None, "jax_device": None, "engine": None, "_labelled_by": None}
-        return {**self.__dict__, **gone, "_loaded": filled}
+        return {**self._without_engine(), "_storage": None, "jax_device": None, "_loaded": filled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes what was pickled; the arrays go to JAX's default device, or where `to` says, at first use."""

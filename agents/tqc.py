@@ -58,7 +58,8 @@ class TQC(OffPolicyAlgorithm):
         action_noise: added to the actions while exploring.
         replay_buffer_class: None, or a subclass of DeviceReplayBuffer.
         replay_buffer_kwargs: its further arguments. Where rewards are shaped by an engine, that of the env has the
-            buffer relabelled; {"engine": engine} names another, {"engine": None} keeps shaping as it was stored.
+            buffer relabelled (several engines too); {"engine": engine} names another, {"engine": None} keeps shaping as
+            it was stored.
         optimize_memory_usage: must be False.
         n_steps: steps of n-step returns.
         ent_coef: "auto" learns the entropy coefficient, "auto_0.1" from 0.1 on; a number keeps it there.
@@ -350,7 +351,7 @@ class TQC(OffPolicyAlgorithm):
         new = check_loaded(self.replay_buffer, old, str(path))
         new.to(self._jax_device)
         if old is not None and old.engine is not None:
-            new.set_engine(old.engine)
+            new.set_engine(old.engines or old.engine)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_jax_device", "_observations", "_actions", "_report"]

@@ -20,10 +20,11 @@ from mvr_agents import TQC, relabel
 from mvr_agents.relabel import engine_of
 from mvr_agents.replay import DeviceReplayBuffer
 from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.engine_group import EngineGroup
+from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from tests.test_replay import fill
-from tests.test_sb3 import LASTS, publish, shaped
+from tests.test_sb3 import LASTS, drive, publish, shaped
 from tests.tiny_task import NEVER, learned_engine
 
 SMALL = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, "device": "cpu"}
@@ -214,8 +215,35 @@ def test_single_envs_have_an_engine_too() -> None:
     assert engine_of(both) is engine
     apart = DummyVecEnv([lambda: gym.make("MVR/tiny", engine=learned_engine())] * 2)
     assert engine_of(apart) is None
+    venv = make_vec_env("MVR/tiny", engine=engine)
+    assert engine_of(venv) is engine_of(VecNormalize(venv)) is venv.engines
     assert engine_of(make_vec_env("MVR/tiny", shaping=False)) is None
     assert engine_of(None) is None
+
+
+def test_each_prompt_is_relabelled_by_its_engine() -> None:
+    engines = [learned_engine(), learned_engine()]
+    engines[0].prompt, engines[1].prompt = "one", "two"
+    group = EngineGroup(engines)
+    venv = shaped(learned_engine(), lasts=(9, 12))
+    spaces = (60, venv.observation_space, venv.action_space, "cpu", 2)
+    ours, theirs = DeviceReplayBuffer(*spaces, engine=group), RelabelReplayBuffer(*spaces, engine=group)
+    before, taken = drive(venv, 20)
+    for observations, (after, rewards, dones, infos) in zip(before, taken, strict=True):
+        for info, prompt in zip(infos, group, strict=True):
+            info["prompt"] = prompt
+        for buffer in (ours, theirs):
+            buffer.add(observations, after, np.zeros((2, 2)), rewards, dones, infos)
+    publish(group["two"])
+    ours.relabel()
+    theirs.relabel()
+    new, old = group["two"].shape(before[-1]), group["one"].shape(before[-1])
+    assert np.abs(new - old).max() > 0.01
+    np.testing.assert_allclose(ours.storage.shaping[19], [old[0], new[1]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours.storage.shaping[:20], theirs.shaping[:20], rtol=1e-4, atol=1e-5)
+    alone = DeviceReplayBuffer(*spaces, engine=group["one"])
+    with pytest.raises(EngineError, match=r"give it all engines.*venv\.engines"):
+        alone.add(before[-1], taken[-1][0], np.zeros((2, 2)), *taken[-1][1:])
 
 
 def test_a_snapshot_is_a_tree_of_arrays() -> None:

@@ -17,7 +17,7 @@ from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from mvr_wrappers.errors import ConfigError, EngineError, EnvError
+from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from tests.test_sb3 import LASTS, SMALL, actions_of, drive, publish, shaped
 from tests.tiny_task import learned_engine
@@ -137,13 +137,3 @@ def test_steps_that_do_not_fit_are_refused(n_steps: int) -> None:
     venv = shaped(learned_engine())
     with pytest.raises(ConfigError, match=f"n_steps={n_steps} does not fit a replay buffer of 30 steps"):
         RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, n_steps=n_steps)
-
-
-def test_another_prompt_is_refused() -> None:
-    venv = shaped(learned_engine(), lasts=(9,))
-    buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", engine=venv.engine)
-    told = {"task_reward": 1.0, "shaping": 0.0}
-    nothing = np.zeros((1, 4)), np.zeros((1, 4)), np.zeros((1, 2)), np.zeros(1), np.zeros(1, bool)
-    buffer.add(*nothing, [told | {"prompt": "anything"}])
-    with pytest.raises(EnvError, match=r'follows one engine, of "anything".*"a cube"'):
-        buffer.add(*nothing, [told | {"prompt": "a cube"}])

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.engine_group import EngineGroup
-from mvr_wrappers.errors import ConfigError, EngineError, EnvError
+from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import StateFn
 from mvr_wrappers.relabelling import FollowsEngine
 from mvr_wrappers.snapshot import RewardSnapshot
@@ -82,23 +82,12 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         )
         if not 1 <= n_steps <= self.buffer_size:
             raise ConfigError(f"n_steps={n_steps} does not fit a replay buffer of {self.buffer_size} steps an env")
-        self.engines: EngineGroup | None = None
-        self._labelled_each: dict[str | None, RewardSnapshot] = {}
-        self._prompts: list[str | None] = [None]  # that were stored; None where there was but one
-        self._prompt_at = np.zeros(self.rewards.shape, np.int32)  # which of them
-        if engine is not None:
-            self.set_engine(engine)
+        self._follow(engine, self.buffer_size, self.n_envs)
         self.n_steps, self.gamma = n_steps, gamma
         self.shaping = np.zeros_like(self.rewards)
         self._terminated = np.zeros(self.rewards.shape, np.bool_)
         self._state_fn = state_fn
         self._read = StateReader(observation_space, state_fn)
-
-    def set_engine(self, engine: RewardEngine | EngineGroup) -> None:
-        """Takes the shaping from `engine` from now on, that of stored transitions included."""
-        self.engines = engine if isinstance(engine, EngineGroup) else None
-        self._labelled_each = {}
-        super().set_engine(engine.first if isinstance(engine, EngineGroup) else engine)
 
     def add(
         self,
@@ -112,7 +101,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         """Stores one transition of each env; task reward and shaping are read from `infos`, not from `reward`.
 
         Raises:
-            EnvError: the env does not tell them apart, or rewards by another prompt than the engine's.
+            EnvError: the env does not tell them apart.
             EngineError: the buffer has one engine, and the transitions are of other prompts.
         """
         if any("task_reward" not in info or "shaping" not in info for info in infos):
@@ -120,8 +109,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
                 "RelabelReplayBuffer needs `task_reward` and `shaping` in infos: train on a VecEnv of "
                 "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
             )
-        self._prompt_at[self.pos] = [self._number_of(info.get("prompt")) for info in infos]
-        self._check_prompts(infos)
+        self._note_prompts(self.pos, infos)
         self.shaping[self.pos] = [info["shaping"] for info in infos]
         self._terminated[self.pos] = done & ~np.array([info.get("TimeLimit.truncated", False) for info in infos])
         task_reward = np.array([info["task_reward"] for info in infos])
@@ -136,37 +124,11 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         self.relabel()
         return super().sample(batch_size, env)
 
-    def relabel(self) -> None:
-        """Brings the shaping of all stored transitions up to date; returns at once if it is.
-
-        Raises:
-            EngineError: there is no engine.
-        """
-        if self.engines is None:
-            super().relabel()
-            return
-        for number, prompt in enumerate(self._prompts):
-            snapshot = (self.engines.first if prompt is None else self.engines.obtain(prompt)).snapshot
-            if snapshot is not self._labelled_each.get(prompt):
-                self._overwrite_shaping(snapshot, number)
-                self._labelled_each[prompt] = snapshot
-
-    def _number_of(self, prompt: str | None) -> int:
-        if prompt not in self._prompts:
-            self._prompts.append(prompt)
-        if prompt is not None and self.engines is None and self.engine is not None and prompt != self.engine.prompt:
-            raise EngineError(
-                f"this buffer follows the engine of {self.engine.prompt!r}, and a transition is of {prompt!r}: give it "
-                "all engines, replay_buffer_kwargs={'engine': venv.engines}"
-            )
-        return self._prompts.index(prompt)
-
-    def _overwrite_shaping(self, snapshot: RewardSnapshot, number: int | None = None) -> None:
-        """Computes the shaping of all stored transitions, or of those of one prompt, under `snapshot`."""
+    def _overwrite_shaping(self, snapshot: RewardSnapshot, chosen: NDArray[np.bool_] | None) -> None:
         rows = max(1, TRANSITIONS_AT_ONCE // self.n_envs)
         for start in range(0, self.size(), rows):
             part = slice(start, min(start + rows, self.size()))
-            which = np.full(self.shaping[part].shape, True) if number is None else self._prompt_at[part] == number
+            which = np.full(self.shaping[part].shape, True) if chosen is None else chosen[part]
             states = self._states(self.observations[part][which])
             next_states = self._states(self.next_observations[part][which]) if snapshot.rule == "potential" else None
             self.shaping[part][which] = snapshot.shape(states, next_states, self._terminated[part][which])
@@ -208,14 +170,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         return (rewards * discounts).sum(axis=1, dtype=np.float32), lengths
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "engine": None,
-            "engines": None,
-            "_labelled_by": None,
-            "_labelled_each": {},
-            "_read": None,
-        }
+        return {**self._without_engine(), "_read": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
