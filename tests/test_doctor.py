@@ -27,7 +27,8 @@ def checks() -> dict[str, doctor.Check]:
 def test_a_fit_machine_has_no_problem_and_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.doctor(DoctorArgs()) == 0
     printed = capsys.readouterr().out
-    for words in (
+    tasks = f"{len(load_registry())} tasks"
+    for words in ("torch", "cores", "MUJOCO_GL", "frames/s", "pocket.safetensors", "weights viclip-l", tasks):
         "torch",
         "cores",
         "MUJOCO_GL",
