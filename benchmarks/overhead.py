@@ -11,7 +11,8 @@ episode of nine filmed from one view, at most 400 clips scored every 10,000 env 
 one relabelling. A longer run repeats it; nothing grows with time but the replay buffer, which is therefore declared
 full from the start (1,000,000 transitions), so that relabelling costs what it costs in a long run. With fewer steps the
 schedule is shortened alike, and the table says what the ratio would be at the published one: costs that come with every
-step are scaled up to 100,000 steps, those of the update and of relabelling are counted once.
+step are scaled up to 100,000 steps, those of the update and of relabelling are counted once. That is too high a figure:
+every env films its first episode, and the first scoring loads the scorer. It serves to see that all parts run.
 
 With `--mode async` scoring and relevance run in a thread beside the learner; the table gives their time in parentheses.
 """
