@@ -115,7 +115,7 @@ def main() -> None:
     """Runs what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("run", "report"), default="report")
-    parser.add_argument("--task", default="handle-press-side-v3")
+    parser.add_argument("--task", default="faucet-close-v3")
     parser.add_argument("--weight", type=float, default=0.5)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
     parser.add_argument("--most-seeds", type=int, default=100, help="seeds below this are reported")
