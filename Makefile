@@ -58,7 +58,7 @@ test-fast: gl  ## without the tests marked slow
 	$(PYTEST) --jax -m "not slow"
 	$(PYTEST) -m "not slow"
 
-demo: gl  ## train window-close-v3 from its shaped reward, in about four minutes
+demo: gl  ## train window-close-v3 from its shaped reward, in about three minutes
 	$(BIN)/mvr train window-close-v3 --preset demo --seed 1
 
 bench: gl  ## print every benchmark's table

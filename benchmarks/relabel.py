@@ -52,7 +52,7 @@ def publish(engine: RewardEngine, rule: str) -> None:
 def fill(buffer: RelabelReplayBuffer | DeviceReplayBuffer) -> None:
     """Declares a buffer full, of random observations."""
     buffer.full = True
-    rows = np.random.default_rng(0).normal(size=(buffer.buffer_size, ENVS, DIM)).astype(np.float32)
+    rows = np.random.default_rng(0).standard_normal((buffer.buffer_size, ENVS, DIM), np.float32)
     if isinstance(buffer, RelabelReplayBuffer):
         buffer.observations, buffer.next_observations = rows, np.roll(rows, -1, axis=0)
         return
