@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
-import hashlib
 import os
 import sys
 import threading
@@ -13,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from mvr_wrappers.errors import FilmingError
 
@@ -33,9 +29,6 @@ _FORKED = (
 )
 
 SPARES = 2  # a renderer holds up to two: simplified meshes and the model's own
-
-# What an `MjrContext` reads of a model when it is made: all of the first, and of the others what planes are built from.
-_UPLOADED = ("mesh_", "tex_", "hfield_", "skin_", "mat_tex", "geom_type", "geom_size", "geom_dataid", "geom_matid")
 
 _Key: TypeAlias = tuple[threading.Thread, int, int]  # thread, height, width; not the thread's id, which is used again
 
@@ -134,6 +127,8 @@ class SharedContext:
         """
         import mujoco
 
+        from mvr_wrappers.filming.model_arrays import uploaded_content
+
         content = uploaded_content(model)
         for spare in self._spares:
             if spare.content == content:
@@ -226,27 +221,6 @@ def check_gl() -> None:
 def is_usable(context: SharedContext) -> bool:
     """Whether `context` works here: not closed, of this thread, and not left over from before a fork."""
     return context.key[0] == threading.current_thread() and _process.contexts.get(context.key) is context
-
-
-def uploaded_content(model: Any) -> bytes:
-    """Returns a digest of all that an `MjrContext` takes from a model when it is made."""
-    digest = hashlib.sha256()
-    for name in _uploaded_names():
-        digest.update(getattr(model, name).tobytes())
-    buffers, screen = model.vis.quality, model.vis.global_
-    numbers = (buffers.shadowsize, buffers.offsamples, buffers.numslices, buffers.numstacks, buffers.numquads)
-    endless = (model.vis.map.zfar, model.stat.extent)  # how far planes without an end are drawn
-    digest.update(repr((*numbers, screen.offwidth, screen.offheight, *endless)).encode())
-    return digest.digest()
-
-
-@functools.cache
-def _uploaded_names() -> list[str]:
-    import mujoco
-
-    model = mujoco.MjSpec().compile()  # all models have the same arrays, empty or not
-    names = (name for name in dir(model) if name.startswith(_UPLOADED))
-    return [name for name in names if isinstance(getattr(model, name), np.ndarray)]
 
 
 def keep_warm(owner: object) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import functools
 
 import mujoco
-import numpy as np
+
+from mvr_wrappers.filming.model_arrays import array_names
 
 # One entry a body, a joint, a geom and so on: colours, sizes, places, masses. What is left out is meshes, textures and
 # height fields, which are megabytes and are taken from the episode's start.
@@ -51,13 +51,5 @@ class Looks:
 
 def _fields(model: mujoco.MjModel) -> list[memoryview]:
     """Returns the bytes of the arrays watched, shared with the model."""
-    arrays = (getattr(model, name) for name in _watched_names())
+    arrays = (getattr(model, name) for name in array_names(_WATCHED))
     return [memoryview(array).cast("B") for array in arrays if array.size]
-
-
-@functools.cache
-def _watched_names() -> list[str]:
-    """Returns the names of the arrays watched: all models have them, empty or not."""
-    model = mujoco.MjSpec().compile()
-    names = (name for name in dir(model) if name.startswith(_WATCHED))
-    return [name for name in names if isinstance(getattr(model, name), np.ndarray)]
