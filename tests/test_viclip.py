@@ -167,7 +167,7 @@ def test_compiling_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         tiny(compile=True)
     monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ScorerError, match="compile=True needs Triton"):
-        devices.require_compiler(torch.device("cuda"))
+        devices.compiled(torch.neg, torch.device("cuda"))
 
 
 @pytest.mark.gpu

@@ -7,9 +7,11 @@ import importlib.util
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mvr_wrappers.errors import ConfigError, ScorerError
 
@@ -77,8 +79,8 @@ def cpu_multiplies_bfloat16() -> bool:
     return CPU_INFO.is_file() and bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()))
 
 
-def require_compiler(device: torch.device) -> None:
-    """Checks that `torch.compile` has what it needs to generate code.
+def compiled(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Returns `function` fused by `torch.compile`, after checking that there is what it generates code with.
 
     Raises:
         ScorerError: there is no C++ compiler (CPU) or no Triton (CUDA).
@@ -88,3 +90,4 @@ def require_compiler(device: torch.device) -> None:
             raise ScorerError("compile=True needs Triton on a CUDA device: pip install triton, or leave compile out")
     elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
         raise ScorerError("compile=True needs a C++ compiler, found through CXX or as g++; or leave compile out")
+    return torch.compile(function)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from mvr_wrappers.errors import ConfigError, MissingExtraError, ScorerError
 from mvr_wrappers.scorers.base import check_frames, resampled
 from mvr_wrappers.scorers.batches import VideoBatches
-from mvr_wrappers.scorers.devices import require_compiler
+from mvr_wrappers.scorers.devices import compiled
 from mvr_wrappers.scorers.hub import fetch_folder
 from mvr_wrappers.scorers.pixels import Preprocessing, fold_normalisation, to_pixels
 from mvr_wrappers.scorers.texts import TextCache
@@ -163,10 +163,7 @@ class TransformersScorer:
         self._context: int = text.max_position_embeddings
         self.embed_dim: int = self._repeat * len(self._embed_tokens(["a"])[0])
         self._texts = TextCache(name, self._context, self.embed_dim, self._encode)
-        self._embed = self._embed_batch
-        if compile:
-            require_compiler(model.device)
-            self._embed = torch.compile(self._embed_batch)
+        self._embed = compiled(self._embed_batch, model.device) if compile else self._embed_batch
 
     def embed_video(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeds videos.

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mvr_wrappers.scorers.base import check_frames
 from mvr_wrappers.scorers.batches import VideoBatches
-from mvr_wrappers.scorers.devices import require_compiler
+from mvr_wrappers.scorers.devices import compiled
 from mvr_wrappers.scorers.pixels import fold_normalisation, to_pixels
 from mvr_wrappers.scorers.texts import TextCache
 from mvr_wrappers.scorers.tokenizer import ClipTokenizer
@@ -69,10 +69,7 @@ class ViCLIPScorer:
         self._device, self._dtype = network.temp.device, network.temp.dtype
         fold_normalisation(network.vision_encoder.conv1, MEAN, DEVIATION)
         self._batches = VideoBatches(self._device, network.size.patches)
-        self._embed = self._embed_batch
-        if compile:
-            require_compiler(self._device)
-            self._embed = torch.compile(self._embed_batch)
+        self._embed = compiled(self._embed_batch, self._device) if compile else self._embed_batch
         self._texts = TextCache(name, network.size.context, self.embed_dim, self._encode)
 
     def embed_video(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
