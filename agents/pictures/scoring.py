@@ -15,6 +15,7 @@ from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.registry import TaskSpec
 from mvr_wrappers.scorers import Scorer
+from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.stack import make_task_env
 
 from ..runs.evaluate import evaluate
@@ -66,7 +67,7 @@ def score_behaviours(
     """
     if episodes < 1:
         raise ConfigError(f"{episodes} episodes to score; give at least 1")
-    text = scorer.embed_text(list(sentences))
+    goal = Goal.embed(scorer, list(sentences))
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
     for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
@@ -79,7 +80,7 @@ def score_behaviours(
         clips: list[Clip] = [clip for _, clips in films for clip in clips]
         if not clips:
             raise ConfigError(f"no episode lasted the {clip.length} states of a clip; give a task of shorter clips")
-        psi = np.stack([scorer.embed_video(clip.frames) @ text.T for clip in clips])
+        psi = np.stack([goal.psi(scorer.embed_video(clip.frames)) for clip in clips])
         views = tuple(view_label(camera) for camera in env.rig.views)
         starts = next(np.array(starts, np.float64) for starts, _ in films if starts)
         frames = np.stack([clip.frames[0, clip.frames.shape[1] // 2] for clip in clips[: len(starts)]])
@@ -108,8 +109,7 @@ def score_video(
         raise ConfigError(f"nothing to score {path} against; give at least one sentence")
     clips = read_clips(path, scorer.n_frames, seconds, overlap, scorer.image_size)
     batches = (clips.frames[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips.frames), CLIPS_AT_ONCE))
-    videos = np.concatenate([scorer.embed_video(batch) for batch in batches])
-    psi = videos @ scorer.embed_text(list(sentences)).T
+    psi = Goal.embed(scorer, list(sentences)).psi(np.concatenate([scorer.embed_video(batch) for batch in batches]))
     return ScoredFilm(path.name, clips.frames[:, scorer.n_frames // 2], clips.spans, psi)
 
 
