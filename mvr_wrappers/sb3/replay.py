@@ -128,10 +128,12 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         rows = max(1, TRANSITIONS_AT_ONCE // self.n_envs)
         for start in range(0, self.size(), rows):
             part = slice(start, min(start + rows, self.size()))
-            which = np.full(self.shaping[part].shape, True) if chosen is None else chosen[part]
+            which = ... if chosen is None else chosen[part]  # all of them are read in place, not copied
             states = self._states(self.observations[part][which])
             next_states = self._states(self.next_observations[part][which]) if snapshot.rule == "potential" else None
-            self.shaping[part][which] = snapshot.shape(states, next_states, self._terminated[part][which])
+            terminated = self._terminated[part][which]
+            shaping = snapshot.shape(states, next_states, terminated.ravel())
+            self.shaping[part][which] = shaping.reshape(terminated.shape)
 
     def _states(self, observations: NDArray[Any]) -> NDArray[np.float32]:
         """Returns the states of observations (B, ...): float32 (B, D)."""
