@@ -128,7 +128,7 @@ def _training_envs(config: TrainConfig) -> Iterator[tuple[VecEnv, RewardEngine |
 
 
 def _film_seconds(venv: VecEnv, config: TrainConfig) -> float:
-    """Returns the wall time of rendering so far: of all sub-envs, or of the slowest where each has its own process."""
+    """Returns the wall time of waiting for frames: of all sub-envs, or of the slowest if each has its own process."""
     if not config.shaping:
         return 0.0
     return float((max if config.subproc else sum)(venv.get_attr("film_seconds")))

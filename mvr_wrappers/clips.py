@@ -1,8 +1,10 @@
-"""Clips: what travels from the recorder to the dataset. Plain frozen values, NumPy arrays only."""
+"""Clips: what travels from the recorder to the dataset. Plain frozen values; frames may be still to come."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,27 +55,38 @@ class Clip:
 
     Attributes:
         states: float32 (L, D), the states the frames were taken from, in order.
-        frames: uint8 (V, F, H, W, 3), RGB, upright.
+        source: the frames, or a function that returns them once they are rendered.
         views: int64 (V,), index of each filmed view in the camera rig.
         prompt: what `reset(options={"prompt": ...})` asked of the episode; None is the env's own prompt.
     """
 
     states: NDArray[np.float32]
-    frames: NDArray[np.uint8]
+    source: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
     views: NDArray[np.int64]
     prompt: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks ranks and that frames and views are parallel."""
-        if self.states.ndim != 2 or self.frames.ndim != 5 or self.frames.shape[-1] != 3:
+        """Checks ranks and, of frames that are there already, that they and the views are parallel."""
+        shape = None if callable(self.source) else self.source.shape
+        if self.states.ndim != 2 or (shape is not None and (len(shape) != 5 or shape[-1] != 3)):
             raise ConfigError(
-                "a clip needs states (L, D) and frames (V, F, H, W, 3), "
-                f"got {self.states.shape} and {self.frames.shape}"
+                f"a clip needs states (L, D) and frames (V, F, H, W, 3), got {self.states.shape} and {shape}"
             )
-        if self.views.shape != self.frames.shape[:1]:
-            raise ConfigError(
-                f"a clip filmed from {len(self.frames)} views needs as many view indices, got {self.views}"
-            )
+        if shape is not None and self.views.shape != shape[:1]:
+            raise ConfigError(f"a clip filmed from {shape[0]} views needs as many view indices, got {self.views}")
+
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """uint8 (V, F, H, W, 3), RGB, upright; waits for them if they are still being rendered.
+
+        Raises:
+            FilmingError: OpenGL refused the model or the size.
+        """
+        return self.source() if callable(self.source) else self.source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the frames themselves."""
+        return Clip, (self.states, self.frames, self.views, self.prompt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,9 +23,13 @@ class Clock:
 
     def advance(self, env_steps: int, schedule: ScheduleSettings) -> None:
         """Counts steps; work falls due whenever a multiple of its interval is reached or passed."""
+        self.score_due |= self.reaches_scoring(env_steps, schedule)
         before, self.env_steps = self.env_steps, self.env_steps + int(env_steps)
-        self.score_due |= before // schedule.score_every < self.env_steps // schedule.score_every
         self.update_due |= before // schedule.update_every < self.env_steps // schedule.update_every
+
+    def reaches_scoring(self, env_steps: int, schedule: ScheduleSettings) -> bool:
+        """Whether so many steps more make a scoring due."""
+        return self.env_steps // schedule.score_every < (self.env_steps + env_steps) // schedule.score_every
 
     def take(self) -> tuple[bool, bool]:
         """Returns whether to score and whether to update, and counts both as begun."""

@@ -200,6 +200,10 @@ class RewardEngine:
         self._require_usable()
         self._pool.offer(clips)
 
+    def reaches_scoring(self, env_steps: int) -> bool:
+        """Whether `advance(env_steps)` would make a scoring due."""
+        return self._clock.reaches_scoring(env_steps, self.schedule)
+
     def advance(self, env_steps: int) -> None:
         """Counts env steps and does, or in "async" mode starts, the work that they make due.
 

@@ -169,6 +169,10 @@ class EnginePerEnv:
         """Returns the latest clips as one picture, see `Reel.draw`."""
         return self._reel.draw(lambda prompt: self._engines[prompt].score_of, clips)
 
+    def reaches_scoring(self, stepped: NDArray[np.bool_]) -> bool:
+        """Whether `advance(stepped)` would make a scoring due."""
+        return any(engine.reaches_scoring(int(np.count_nonzero(stepped & rows))) for engine, rows in self._shares)
+
     def advance(self, stepped: NDArray[np.bool_]) -> None:
         """Counts a step of the envs in `stepped`, bool (N,), and does the work it makes due.
 

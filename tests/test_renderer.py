@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError, FilmingError
-from mvr_wrappers.filming import Camera, CameraRig, Recorder, Renderer, film, gl
+from mvr_wrappers.filming import Camera, CameraRig, Recorder, Renderer, film
+from tests.gl_contexts import contexts_here
 from tests.tiny_env import TinyEnv
 
 RED, GREEN, BLUE, YELLOW = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)
@@ -155,10 +156,10 @@ def test_one_context_a_size_and_closing_one_renderer_leaves_the_others_working(s
     mujoco.mj_forward(other_model, other_data)
     with Renderer(still.model, 48) as alone:
         expected = [alone.render(still.data, view) for view in RING]
-    assert not gl._process.contexts
+    assert not contexts_here()
     first, second, third = Renderer(still.model, 48), Renderer(other_model, 48), Renderer(still.model, 48, "full")
     wide = Renderer(still.model, (48, 64))
-    assert len(gl._process.contexts) == 2
+    assert len(contexts_here()) == 2
     ball = second.render(other_data, RING[0])
     third.close()
     for view, frame in zip(RING, expected, strict=True):  # models and sizes in turn
@@ -168,9 +169,9 @@ def test_one_context_a_size_and_closing_one_renderer_leaves_the_others_working(s
     first.close()
     np.testing.assert_array_equal(second.render(other_data, RING[0]), ball)
     second.close()
-    assert len(gl._process.contexts) == 1
+    assert len(contexts_here()) == 1
     wide.close()
-    assert not gl._process.contexts
+    assert not contexts_here()
 
 
 def test_a_closed_renderer_says_so_and_closes_again_in_peace(still: TinyEnv) -> None:
@@ -190,7 +191,7 @@ def test_a_forgotten_renderer_is_freed_by_the_next(still: TinyEnv) -> None:
     gc.collect()
     with Renderer(still.model, 16) as renderer:
         np.testing.assert_array_equal(renderer.render(still.data, RING[0]), expected)
-    assert not gl._process.contexts
+    assert not contexts_here()
 
 
 def test_other_peoples_contexts_do_not_disturb(still: TinyEnv) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +15,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 import mvr_wrappers
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
+from mvr_wrappers.filming.studio import studio
 from tests.conftest import FakeScorer
 from tests.tiny_env import TinyEnv
 from tests.tiny_task import CLIP, RELEVANCE, SCHEDULE, DictEnv, EndingEnv, learned_engine, read_dict, read_without_torch
@@ -161,6 +164,47 @@ class TestAgreement:
     def test_learning_repeats_to_the_bit(self) -> None:
         one, other = (drive(shaped(vector(AutoresetMode.NEXT_STEP)), 90) for _ in range(2))
         np.testing.assert_array_equal([step[1] for step in one], [step[1] for step in other])
+
+
+class Held(FilmedEnv):
+    """Renders nothing until a file is there, for which it waits so long and no longer."""
+
+    late = False
+
+    def hold(self, file: Path) -> None:
+        studio().submit(partial(self._wait, file))
+
+    def _wait(self, file: Path) -> None:
+        given_up = time.monotonic() + 60
+        while not file.exists() and not self.late:
+            time.sleep(0.01)
+            self.late = time.monotonic() > given_up
+
+
+class TestFilmsOfOtherProcesses:
+    def test_steps_go_on_while_they_are_rendered_and_scoring_waits_for_them(self, tmp_path: Path) -> None:
+        venv = AsyncVectorEnv([lambda: Held(EndingEnv(9), clip=CLIP)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+        schedule = {"score_every": 2 * 16, "update_every": 10**9}
+        env = shaped(venv, schedule=schedule)
+        env.reset()  # makes sure of OpenGL, in the thread that is held from now on
+        venv.call("hold", tmp_path / "go")
+        drive(env, 15)
+        assert len(env.engine._pool) == 0 and venv.call("get_wrapper_attr", "late") == (False, False)
+        (tmp_path / "go").touch()
+        env.step(env.action_space.sample())
+        assert env.engine.metrics()["clips_scored"] == 2 * 2  # of ten states: starts 0 and 2
+        env.close()
+
+    def test_they_are_taken_at_the_next_end_of_an_episode(self) -> None:
+        env = shaped(vector(AutoresetMode.SAME_STEP, AsyncVectorEnv), None, engine=learned_engine())
+        env.reset(seed=0)
+        waiting = []
+        for actions in actions_of(1, 18, 3):
+            env.step(actions)
+            waiting.append(len(env.engine._pool))
+        # episodes end at steps 9, 12, 17 and 18, and the first three give 2, 3 and 4 clips
+        assert waiting == [0] * 11 + [2] * 5 + [2 + 3, 2 + 3 + 4]
+        env.close()
 
 
 class TestReset:

@@ -38,7 +38,7 @@ class MetricsRow:
         critic_loss: likewise.
         entropy_coefficient: likewise.
         learner_seconds: wall time of the learner's updates, so far.
-        film_seconds: wall time of rendering, so far.
+        film_seconds: wall time of waiting for frames, so far.
         score_seconds: wall time of scoring, so far.
         update_seconds: wall time of updating the relevance model, so far.
         eval_seconds: wall time of evaluations, so far.

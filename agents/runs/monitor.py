@@ -65,7 +65,7 @@ class Monitor(BaseCallback):
         stop: training ends when it becomes true.
         wait: returns when the learner's updates are done, so that their time is not taken for another's.
         engine: of the shaped reward; None if there is none.
-        film_seconds: returns the wall time of rendering so far.
+        film_seconds: returns the wall time of waiting for frames so far.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Filming: physics states are recorded while an episode runs and rendered when it is over."""
+"""Filming: physics states are recorded while an episode runs, and rendered beside the next one."""
 
 from mvr_wrappers.filming.gl import ensure_gl, explained
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn
 from mvr_wrappers.filming.cameras import CameraRig
-from mvr_wrappers.filming.courtesy import current_context_kept
-from mvr_wrappers.filming.gl import check_gl
 from mvr_wrappers.filming.recorder import Recorder
-from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, simulation
+from mvr_wrappers.filming.studio import Footage, studio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +71,7 @@ def film_episode(
     observation, _ = env.reset(seed=seed, options=options)
     model, data = simulation(env, get_mujoco)
     views = as_rig(rig, model).views
-    with current_context_kept():
-        check_gl()  # the episode's end would be late to find out
+    studio().check()  # the episode's end would be late to find out
     recorder = Recorder(model)
     recorder.start(data, to_state(observation))
     rewards, infos, over = [], [], False
@@ -85,6 +82,5 @@ def film_episode(
         infos.append(info)
         over = terminated or truncated
     times = np.unique([*range(0, len(recorder), every), len(recorder) - 1])
-    with current_context_kept(), Renderer(recorder.looks.model, size, quality) as renderer:
-        frames = film(renderer, recorder.physics, times, views, recorder.looks)
+    frames = Footage(recorder, times, views, size, quality).frames()
     return FilmedEpisode(frames, times, recorder.states, np.array(rewards), infos)

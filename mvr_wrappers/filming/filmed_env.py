@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,12 +18,11 @@ from mvr_wrappers.clips import Clip, clip_starts, frame_indices
 from mvr_wrappers.errors import EnvError, NonFiniteError
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
 from mvr_wrappers.filming.cameras import CameraRig
-from mvr_wrappers.filming.courtesy import current_context_kept
-from mvr_wrappers.filming.gl import check_gl, keep_warm, let_cool
+from mvr_wrappers.filming.gl import keep_warm, let_cool
 from mvr_wrappers.filming.recorder import Recorder
-from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.filming.schedule import FilmSchedule
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
+from mvr_wrappers.filming.studio import Footage, Stopwatch, studio
 from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.settings import ClipSettings, merge
 
@@ -33,9 +32,11 @@ DEFAULT_IMAGE_SIZE = 224
 class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Films one episode of every `clip.film_every` of a prompt, without touching the simulation or its random numbers.
 
-    While a chosen episode runs only physics states are recorded. The frames are rendered inside the step that ends it,
-    before anyone resets the env, or inside `reset` if that comes first; `close` drops an unfinished episode. A chosen
-    episode shorter than a clip is made up for by the next one. Clips wait until `pop_clips` takes them.
+    While a chosen episode runs only physics states are recorded. When it ends, or is cut short by `reset`, its clips
+    wait until `pop_clips` takes them, while their frames are rendered in a thread beside the episodes that follow:
+    `Clip.frames` waits for them. (With GLFW and CGL, which want one thread, they are rendered before the episode's
+    last step returns.) `close` drops an unfinished episode. A chosen episode shorter than a clip is made up for by the
+    next one.
 
     Args:
         env: any env whose `unwrapped` has MuJoCo's `model` and `data`, or dm_control's `physics`; else give
@@ -49,7 +50,6 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Attributes:
         clip: the settings.
         state_dim: D, length of a state vector.
-        film_seconds: wall time of rendering so far.
         episode_prompt: what the options of the last reset asked for; None is the env's own prompt.
         next_prompt: what the next reset asks for unless its options do; forgotten by then.
 
@@ -103,7 +103,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.episode_prompt: str | None = None
         self.next_prompt: str | None = None
         self._clips: list[Clip] = []
-        self.film_seconds = 0.0
+        self._old = 0
+        self._waiting = Stopwatch()
         self._recorder: Recorder | None = None
         self._warned = False
         longest = time_limit(env)
@@ -157,6 +158,11 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 self._finish()
         return observation, reward, terminated, truncated, info
 
+    @property
+    def film_seconds(self) -> float:
+        """Wall time spent waiting for frames so far, here or where clips are scored."""
+        return self._waiting.seconds
+
     def state(self, observation: Any) -> NDArray[np.float32]:
         """Returns the state vector of an observation: a new array, float32 (D,)."""
         return self._to_state(observation)
@@ -165,25 +171,31 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Chooses the next episode for filming, whatever the count."""
         self._schedule.choose_next()
 
-    def pop_clips(self) -> list[Clip]:
-        """Hands out the clips filmed since the last call, oldest first, and forgets them."""
-        clips, self._clips = self._clips, []
+    def pop_clips(self, new: bool = True) -> list[Clip]:
+        """Hands out the clips that were not handed out before, oldest first, and forgets them.
+
+        Args:
+            new: whether to hand out clips made since the last call, too. Their frames may still be being rendered, and
+                to send them to another process is to wait for them.
+        """
+        count = len(self._clips) if new else self._old
+        clips, self._clips = self._clips[:count], self._clips[count:]
+        self._old = len(self._clips)
         return clips
 
     def close(self) -> None:
         """Drops an unfinished episode and closes the env; filmed clips can still be popped."""
         self._recorder = None
-        with current_context_kept():
-            let_cool(self)
+        let_cool(self)
+        studio().release()
         super().close()
 
     def _begin(self, state: NDArray[np.float32]) -> None:
         """Starts recording, after making sure that it can be filmed: the episode's end would be late to find out."""
         model, data = simulation(self.env, self._get_mujoco)
         self._rig = as_rig(self._rig, model)
-        with current_context_kept():
-            check_gl()
-            keep_warm(self)
+        studio().check()
+        keep_warm(self)
         self._schedule.begun(self.episode_prompt)
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
@@ -210,18 +222,12 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
-        began = time.perf_counter()
-        # A renderer holds tens of megabytes of meshes and textures: with many envs in a process each had better not
-        # keep its own. What it uploaded stays, for whoever films the same next (`keep_warm`).
-        size, looks = self.clip.image_size or DEFAULT_IMAGE_SIZE, recorder.looks
-        with current_context_kept(), Renderer(looks.model, size, self.clip.quality) as renderer:
-            frames = film(renderer, recorder.physics, times, [self.rig.views[view] for view in views], looks)
-        self.film_seconds += time.perf_counter() - began
+        cameras, size = [self.rig.views[view] for view in views], self.clip.image_size or DEFAULT_IMAGE_SIZE
+        footage = Footage(recorder, times, cameras, size, self.clip.quality, self._waiting)
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
-            self._clips.append(
-                Clip(states[start : start + self.clip.length].copy(), frames[:, row], views, self.episode_prompt)
-            )
+            part, frames = states[start : start + self.clip.length].copy(), functools.partial(_rows, footage, row)
+            self._clips.append(Clip(part, frames, views, self.episode_prompt))
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
@@ -244,3 +250,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             "tried instead; if all are so short, lower clip.length.",
             stacklevel=3,
         )
+
+
+def _rows(footage: Footage, row: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Returns a clip's frames (V, F, H, W, 3)."""
+    return footage.frames()[:, row]

@@ -207,6 +207,12 @@ def shared_context(height: int, width: int) -> SharedContext:
     return _process.contexts[key]
 
 
+def works_in_threads() -> bool:
+    """Whether the back end may be used by other threads than the main one: GLFW may not, and CGL was not tried."""
+    ensure_gl()
+    return sys.platform == "linux" and _chosen() in ("egl", "osmesa")
+
+
 def check_gl() -> None:
     """Makes sure that OpenGL starts in this process.
 

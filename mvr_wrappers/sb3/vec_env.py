@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, unwrap_vec_normalize
 
 from mvr_wrappers.engine import RewardEngine
 from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group, own_prompts
@@ -104,6 +104,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._read = StateReader(venv.observation_space, state_fn)
         self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
+        self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
 
     def __getattr__(self, name: str) -> Any:
         """Finds what the VecEnv inside has, as in SB3; says where engines are if there is not one for all sub-envs."""
@@ -134,8 +135,9 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             EngineError: the engine's worker thread failed, or the engine is closed.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
-        if dones.any():
-            self._collect_clips()
+        due = self._remote and self._per_env.reaches_scoring(self._all)
+        if due or dones.any():
+            self._collect_clips(due)
         self._per_env.advance(self._all)
         for info, reward in zip(infos, rewards, strict=True):
             add_task_info(info, float(reward))
@@ -171,6 +173,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             FilmingError: nothing was filmed yet.
             ConfigError: more clips than are kept, or none.
         """
+        self._collect_clips(due=True)
         return self._per_env.filmstrip(clips)
 
     def close(self) -> None:
@@ -193,8 +196,12 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             final[i] = self._read.one(infos[i]["terminal_observation"])
         return final
 
-    def _collect_clips(self) -> None:
-        self._per_env.submit(self.venv.env_method("pop_clips"))
+    def _collect_clips(self, due: bool = False) -> None:
+        """Takes the sub-envs' clips; from other processes those rendered meanwhile, and all when they are due."""
+        if self._remote:
+            self._per_env.submit(self.venv.env_method("pop_clips", False))
+        if due or not self._remote:
+            self._per_env.submit(self.venv.env_method("pop_clips"))
 
     def _take_prompts(self) -> None:
         self._per_env.assign(self.venv.get_attr("episode_prompt"))
