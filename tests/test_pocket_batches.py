@@ -8,6 +8,7 @@ from tests.pocket_films import write_films
 from tools.pocket.batches import Sampler, relations
 from tools.pocket.films import read_films
 from tools.pocket.labels import label
+from tools.pocket.motions import BODY_MOTIONS
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,22 @@ def test_a_batch_is_of_one_piece(sampler: Sampler) -> None:
         assert (batch.weight[batch.match == 1] == 1).all()
         seen |= set(subjects[:, 0])
     assert {"ant", "push-v3", "window-close-v3"} <= seen
+
+
+def test_clips_of_a_body_choose_among_its_motions(sampler: Sampler) -> None:
+    chosen = 0
+    for step in range(20):
+        batch = sampler[step]
+        subjects, stages = sampler.clips.subject[batch.clips], sampler.clips.stage[batch.clips]
+        offered, motion = batch.offered.numpy(), batch.motion.numpy()
+        assert offered.shape == (48, len(batch.motions))
+        for subject, stage, row, right in zip(subjects, stages, offered, motion, strict=True):
+            motions = BODY_MOTIONS.get(subject, ())
+            assert row.sum() == len(motions)
+            if motions:
+                assert row[right] and right - row.argmax() == motions.index(stage)
+                chosen += 1
+    assert chosen
 
 
 def test_twins_are_one_moment_from_two_views(sampler: Sampler) -> None:

@@ -13,6 +13,7 @@ from tools.pocket.captions import (
     STAGES,
     TASKS,
     TRAINED,
+    Words,
     caption,
     motion_caption,
     motion_prompt,
@@ -79,6 +80,17 @@ def test_forms_of_the_verb() -> None:
     assert participle("lie on the ground") == "lying on the ground"
     assert third_person("carry the puck") == "carries the puck"
     assert third_person("be upside down") == "is upside down"
+
+
+def test_one_of_each_group_of_words_is_drawn(rng: np.random.Generator) -> None:
+    acts = ("(press/push down) a (red /)button",)
+    words = Words(acts, ("it",), ("done",), "never drawn", "scene")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "tiny", words)
+        drawn = {caption("tiny", "success", rng) for _ in range(400)}
+    for sentence in ("press a button", "pushing down a red button"):
+        assert sentence in drawn
+    assert not any(mark in sentence for sentence in drawn for mark in "()/")
 
 
 def test_prompt_or_paraphrase(rng: np.random.Generator) -> None:

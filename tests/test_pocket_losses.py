@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from tools.pocket.losses import SHARPNESS, TEMPERATURE, learning_rate, matching_term, order_term, twin_term
+from tools.pocket.losses import (
+    SHARPNESS,
+    TEMPERATURE,
+    learning_rate,
+    matching_term,
+    naming_term,
+    order_term,
+    twin_term,
+)
 
 
 def test_matching_term_by_hand() -> None:
@@ -39,6 +47,15 @@ def test_twin_term_by_hand() -> None:
     rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     assert twin_term(rows, torch.tensor([1, 0, 2])).item() == pytest.approx(2)
     assert twin_term(rows, torch.arange(3)).item() == 0
+
+
+def test_naming_term_by_hand() -> None:
+    """Two clips with names to choose from, of three and of one; one clip without any."""
+    scores = torch.tensor([[0.3, 0.2, 0.1, 0.9], [0.5, 0.5, 0.5, 0.5], [0.9, 0.0, 0.0, 0.4]])
+    offered = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]]).bool()
+    expected = -np.log(np.exp(2) / (np.exp(3) + np.exp(2) + np.exp(1))) / 2
+    assert naming_term(scores, offered, torch.tensor([1, 0, 3])).item() == pytest.approx(expected, rel=1e-4)
+    assert naming_term(scores[:, :0], offered[:, :0], torch.zeros(3).long()).item() == 0
 
 
 def test_learning_rate() -> None:

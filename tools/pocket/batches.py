@@ -30,7 +30,7 @@ STAGE_ODDS = {"success": 0.26, "random": 0.2, "partial": 0.14, "approach": 0.14,
     "failed": 0.05,
     "idle": 0.05,
 }
-BODY_SHARE = 0.2  # of a batch's groups
+BODY_SHARE = 0.35  # of a batch's groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,10 @@ class Batch:
         gain: (B, 1, 3, 1, 1), by which frames are to be brighter; `offset`: (B, 1, 1, 1, 1), added to them.
         captions: C sentences, one a clip, then wrong ones.
         prompts: G sentences, one a group, that its clips are ordered by.
+        motions: N sentences, one a motion of each group that is a body.
         owner: int64 (B,), group of each clip.
+        offered: bool (B, N), which of the motions are of a clip's group.
+        motion: int64 (B,), which of them a clip shows; 0 for tasks.
         match: float (B, C), 1 where a caption is true of a clip.
         weight: float (B, C), 0 where that is not known.
         level: float (B,), nearness to what the prompt says.
@@ -77,11 +80,19 @@ class Batch:
     offset: Tensor
     captions: list[str]
     prompts: list[str]
+    motions: list[str]
     owner: Tensor
+    offered: Tensor
+    motion: Tensor
     match: Tensor
     weight: Tensor
     level: Tensor
     twins: Tensor
+
+    @property
+    def sentences(self) -> list[str]:
+        """All C + G + N sentences: captions, prompts, motions."""
+        return self.captions + self.prompts + self.motions
 
     def to(self, device: torch.device) -> Batch:
         """Returns the batch with its tensors on `device`."""
@@ -94,7 +105,7 @@ class Batch:
 
 
 class Sampler(Dataset[Batch]):
-    """Draws batches: tasks of the paper twice as often, every fifth group a body, stages by fixed odds.
+    """Draws batches: tasks of the paper twice as often, every third group a body, stages by fixed odds.
 
     The batch of a step depends on the seed and the step alone, so any process may draw it and a cut run goes on.
     """
@@ -122,22 +133,31 @@ class Sampler(Dataset[Batch]):
         odds = np.array([2.0 if task in PAPER_TASKS else 1.0 for task in self.tasks])
         bodies = int(rng.binomial(self.groups, BODY_SHARE)) if self.bodies else 0
         tasks = rng.choice(self.tasks, self.groups - bodies, p=odds / odds.sum(), replace=False)
-        rows, twins, prompts, levels, wrong = [], [], [], [], []
+        rows, twins, prompts, levels, wrong, choices = [], [], [], [], [], []
         for subject in (*tasks, *rng.choice(self.bodies, bodies)) if bodies else tasks:
             mine, pairs = self._group(str(subject))
             if subject in TASKS:
                 prompts.append(prompt_or_paraphrase(subject, rng))
                 levels.append(self.clips.level[mine])
                 wrong.append((self._rival(subject), "success"))
+                choices.append(("", ()))
             else:
                 motion = str(self.clips.stage[mine[0]])
                 prompts.append(self._motion_sentence(subject, motion))
                 levels.append((self.clips.stage[mine] == motion).astype(float))
                 wrong.append((str(subject), str(rng.choice(BODY_MOTIONS[str(subject)]))))
+                choices.append((str(subject), BODY_MOTIONS[str(subject)]))
             twins.append(pairs + self.size * len(rows))
             rows.append(mine)
         clips = np.concatenate(rows)
         shown = [(str(self.clips.subject[i]), str(self.clips.stage[i])) for i in clips]
+        owner = np.arange(self.groups).repeat(self.size)
+        of_group = np.array([group for group, (_, names) in enumerate(choices) for _ in names], int)
+        offered = owner[:, None] == of_group
+        names = np.array([name for _, group in choices for name in group], "U16")
+        motion = (
+            (offered & (self.clips.stage[clips][:, None] == names)).argmax(1) if len(names) else np.zeros_like(owner)
+        )
         match, weight = relations(shown, shown + wrong, self.clips.level[clips])
         where = zip(self.clips.film[clips], self.clips.frame[clips], strict=True)
         gain = rng.uniform(0.85, 1.15, (len(clips), 1, 1, 1, 1)) * rng.uniform(0.95, 1.05, (len(clips), 1, 3, 1, 1))
@@ -148,7 +168,10 @@ class Sampler(Dataset[Batch]):
             torch.from_numpy(rng.uniform(-12, 12, (len(clips), 1, 1, 1, 1))).float(),
             [self._misheard(self._sentence(*what)) for what in shown + wrong],
             prompts,
-            torch.arange(self.groups).repeat_interleave(self.size),
+            [self._motion_sentence(body, name) for body, group in choices for name in group],
+            torch.from_numpy(owner),
+            torch.from_numpy(offered),
+            torch.from_numpy(motion),
             torch.from_numpy(match).float(),
             torch.from_numpy(weight).float(),
             torch.from_numpy(np.concatenate(levels)).float(),

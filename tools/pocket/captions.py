@@ -7,6 +7,7 @@ the prompt by the scene or by one word. The motions of all bodies are named by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,8 @@ class Words:
     """What one task is called.
 
     Attributes:
-        acts: infinitives of success; every verb comes first or after "and".
+        acts: infinitives of success; every verb comes first or after "and", and one of the words (in/between/slashes)
+            is drawn.
         things: what the gripper works on.
         done: what is so once the task is solved.
         reworded: a sentence for success by hand, kept out of training to judge the scorer by.
@@ -64,13 +66,15 @@ MOTIONS: dict[str, tuple[str, ...]] = {name: tuple(acts) for name, acts in _read
 _SUBJECTS = ("a robot gripper",) * 4 + (
     *("the robot gripper", "a robotic gripper", "a gripper", "a robot arm", "the robot arm"),
     *("a robot", "the robot", "a manipulator", "a robot hand", "the arm", "the machine", "the robot's hand"),
+    *("robot", "an arm", "the hand", "the fingers", "a machine"),
 )
 
 _TEMPLATES: dict[Stage, tuple[str, ...]] = {
     # Every form of the verb appears here and below, lest the form tell success from failure.
     "success": ("{who} {acting}",) * 6
     + ("{who} successfully {acting}", "a video of {who} {acting}", "{acting}", "{who} is {acting}")
-    + ("{act}", "{who} manages to {act}", "{who} can be seen to {act}", "{who} {acts}", "{who} {acts}"),
+    + ("{act}", "{who} manages to {act}", "{who} can be seen to {act}")
+    + ("{who} {acts}",) * 4,
     "held": ("{who} {acting}",) * 4 + ("{done}", "{who} has finished {acting}", "{done}, {who} at rest"),
     "partial": (
         "{who} starting to {act}",
@@ -131,6 +135,7 @@ _MOTION_TEMPLATES = ("{who} {acting}",) * 5 + (
 
 _DOUBLING = frozenset(
     "put set hit grab drag plug unplug shut slot dip spin flip trip step hop run sit get drop fit transfer".split()
+    + "slip let cut stop slam".split()
 )
 _IRREGULAR = {"lie": "lying", "be": "being"}
 
@@ -148,17 +153,18 @@ def motion_prompt(body: str, motion: str) -> str:
 
 
 def caption(task: str, stage: Stage, rng: np.random.Generator) -> str:
-    """Draws one sentence for a stage of a task.
+    """Draws one sentence for a stage of a task; never one that the scorer is judged by.
 
     Args:
         task: name in `TASKS`.
         stage: what the clip shows.
         rng: source of every choice.
     """
-    words, template = TASKS[task], _pick(_TEMPLATES[stage], rng)
-    return _fill(
-        template, _pick(_SUBJECTS, rng), _pick(words.acts, rng), _pick(words.things, rng), _pick(words.done, rng)
-    )
+    words, sentence = TASKS[task], TASKS[task].reworded
+    while sentence == words.reworded:
+        template, act = _pick(_TEMPLATES[stage], rng), _chosen(_pick(words.acts, rng), rng)
+        sentence = _fill(template, _pick(_SUBJECTS, rng), act, _pick(words.things, rng), _pick(words.done, rng))
+    return sentence
 
 
 def motion_caption(body: str, motion: str, rng: np.random.Generator) -> str:
@@ -205,6 +211,11 @@ def _s(verb: str) -> str:
 
 def _fill(template: str, who: str, act: str, thing: str = "", done: str = "") -> str:
     return template.format(who=who, act=act, acting=participle(act), acts=third_person(act), thing=thing, done=done)
+
+
+def _chosen(text: str, rng: np.random.Generator) -> str:
+    """Draws one of each group of words: "(push/press) a button" becomes "press a button"."""
+    return re.sub(r"\(([^()]*)\)", lambda group: _pick(group[1].split("/"), rng), text)
 
 
 def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:

@@ -43,6 +43,20 @@ def order_term(scores: Tensor, level: Tensor, owner: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(given, target) - least
 
 
+def naming_term(scores: Tensor, offered: Tensor, name: Tensor) -> Tensor:
+    """Cross-entropy of naming what a clip shows, mean over the clips that have names to choose from; 0 without any.
+
+    Args:
+        scores: (B, N), cosines of clips and names.
+        offered: bool (B, N), which names are to choose from.
+        name: int64 (B,), the right one; not read where none is offered.
+    """
+    rows = offered.any(1)
+    logits = (scores[rows] / TEMPERATURE).masked_fill(~offered[rows], -torch.inf)
+    loss = functional.cross_entropy(logits, name[rows], reduction="sum")
+    return loss / rows.sum().clamp(min=1)
+
+
 def twin_term(rows: Tensor, twins: Tensor) -> Tensor:
     """Mean squared distance between the embeddings of one moment from two views.
 

@@ -1,9 +1,9 @@
 """Trains the pocket scorer on collected films: `python -m tools.pocket.train --data outputs/pocket`.
 
-Three losses (losses.py). Every clip of a batch is paired with every caption under a sigmoid, so that a sentence means
+Four losses (losses.py). Every clip of a batch is paired with every caption under a sigmoid, so that a sentence means
 something by itself. Within a task, clips are ordered by their nearness to success, whatever the view, the positions and
 the light, and by nothing else. And one moment from two views has one embedding. The first gives the meaning, the
-second an order to learn a reward from, the third lets cameras be moved.
+second an order to learn a reward from, the third lets cameras be moved. Last, clips of a body choose among its motions.
 
 A run writes a checkpoint beside the weights every few hundred steps and goes on from it when it is started again.
 """
@@ -30,7 +30,7 @@ from mvr_wrappers.scorers.pocket_net import PocketConfig, TextTower, VideoTower
 from tools.pocket.batches import Batch, Sampler
 from tools.pocket.films import read_films
 from tools.pocket.labels import label
-from tools.pocket.losses import learning_rate, matching_term, order_term, twin_term
+from tools.pocket.losses import learning_rate, matching_term, naming_term, order_term, twin_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Settings:
         rate: highest learning rate.
         order_weight: weight of the order within a task against the sigmoid loss.
         twin_weight: weight of the distance between views against the sigmoid loss.
+        naming_weight: weight of naming a body's motion against the sigmoid loss.
         half: compute in bfloat16; slower on processors without instructions for it.
         seed: of weights, batches and captions.
     """
@@ -52,6 +53,7 @@ class Settings:
     rate: float = 1.5e-3
     order_weight: float = 4.0
     twin_weight: float = 0.5
+    naming_weight: float = 2.0
     half: bool = True
     seed: int = 0
 
@@ -121,14 +123,14 @@ class Trainer:
         self.step = 0
 
     def advance(self, batch: Batch) -> Tensor:
-        """Takes one step; returns the three terms (3,)."""
+        """Takes one step; returns the four terms (4,)."""
         settings, batch = self.settings, batch.to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, settings.steps, settings.rate)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.half):
-            video, text = self.towers["video"](batch.pixels()), self.towers["text"](batch.captions + batch.prompts)
+            video, text = self.towers["video"](batch.pixels()), self.towers["text"](batch.sentences)
         terms = loss_terms(video, text, batch, self.scale)
-        weights = terms.new_tensor([1.0, settings.order_weight, settings.twin_weight])
+        weights = terms.new_tensor([1.0, settings.order_weight, settings.twin_weight, settings.naming_weight])
         self.optimizer.zero_grad(set_to_none=True)
         (terms * weights).sum().backward()
         self.optimizer.step()
@@ -156,18 +158,25 @@ class Trainer:
 
 
 def loss_terms(video: Tensor, text: Tensor, batch: Batch, scale: Tensor) -> Tensor:
-    """Returns the matching, the order and the twin term of one batch, (3,).
+    """Returns the matching, the order, the twin and the naming term of one batch, (4,).
 
     Args:
         video: (B, E), unit rows.
-        text: (C + G, E), unit rows: captions, then prompts.
+        text: (C + G + N, E), unit rows: captions, prompts, motions.
         batch: where they come from.
         scale: (2,), logarithm of the factor on the cosines, and what is added to them.
     """
-    cosines, many = video @ text.T, len(batch.captions)
-    matching = matching_term(cosines[:, :many] * scale[0].exp() + scale[1], batch.match, batch.weight)
-    own = cosines[torch.arange(len(video), device=video.device), many + batch.owner]
-    return torch.stack([matching, order_term(own, batch.level, batch.owner), twin_term(video, batch.twins)])
+    sizes = [len(batch.captions), len(batch.prompts), len(batch.motions)]
+    captions, prompts, motions = (video @ text.T).split(sizes, dim=1)
+    own = prompts.gather(1, batch.owner[:, None])[:, 0]
+    return torch.stack(
+        [
+            matching_term(captions * scale[0].exp() + scale[1], batch.match, batch.weight),
+            order_term(own, batch.level, batch.owner),
+            twin_term(video, batch.twins),
+            naming_term(motions, batch.offered, batch.motion),
+        ]
+    )
 
 
 def main(
@@ -201,13 +210,16 @@ def main(
     if checkpoint.exists():
         trainer.load(checkpoint)
         print(f"going on from step {trainer.step}", flush=True)
-    began, running = time.monotonic(), np.zeros(3)
+    began, running = time.monotonic(), np.zeros(4)
     batches = DataLoader(sampler, batch_size=None, sampler=range(trainer.step, settings.steps), num_workers=workers)
     for batch in batches:
         running += trainer.advance(batch).cpu().numpy() / 50
         if trainer.step % 50 == 0:
             terms = ", ".join(f"{term:.4f}" for term in running)
-            print(f"{time.monotonic() - began:6.0f} s  step {trainer.step}: match, order, twin = {terms}", flush=True)
+            print(
+                f"{time.monotonic() - began:6.0f} s  step {trainer.step}: match, order, twin, naming = {terms}",
+                flush=True,
+            )
             running[:] = 0
         if trainer.step % every == 0 or trainer.step == settings.steps:
             out.parent.mkdir(parents=True, exist_ok=True)
