@@ -54,7 +54,11 @@ class MissingExtraError(MVRError, ImportError):
         super().__init__(f"{purpose} needs {package}. Install it with: {first}pip install 'mvr-wrappers[{extra}]'")
 
 
+FEW = 30  # names that may all be listed in one message
+
+
 def nearest(name: str, valid: Iterable[str], count: int = 3) -> str:
-    """Returns "a, b, c": the valid names nearest to `name`, or all of them when none is near."""
+    """Returns "a, b, c": the valid names nearest to `name`, or all of them when none is near and they are few."""
     names = sorted(valid)
-    return ", ".join(difflib.get_close_matches(name, names, n=count, cutoff=0.5) or names)
+    few = names if len(names) <= FEW else difflib.get_close_matches(name, names, n=count, cutoff=0.0)
+    return ", ".join(difflib.get_close_matches(name, names, n=count, cutoff=0.5) or few)

@@ -105,8 +105,14 @@ def get_task(name: str, preset: str | None = None, **overrides: Any) -> TaskSpec
     short = short.removeprefix(f"{NAMESPACE}/")
     file = read_task_file(path) if path else _registered.get(short, shipped_file())
     if short not in file.tasks:
+        if short in BENCHMARKS:
+            raise UnknownNameError(
+                f"{short} is several tasks: make them with gymnasium.make_vec('MVR/{short}') or "
+                f"mvr_wrappers.sb3.make_vec_env('{short}'), or name one of them"
+            )
         known = file.tasks if path else task_names()
-        raise UnknownNameError(f"there is no task {short!r}. Nearest names: {nearest(short, known)}")
+        all_of_them = "" if path else "; see `mvr tasks`"
+        raise UnknownNameError(f"there is no task {short!r}. Nearest names: {nearest(short, known)}{all_of_them}")
     given = {key: _plain(key, value) for key, value in overrides.items() if value is not None}
     return _resolve(file, short, file.tasks[short], preset, given)
 

@@ -204,6 +204,10 @@ def test_a_preset_speaks_to_the_families_a_family_extends(write: Any) -> None:
 def test_unknown_names_are_answered_with_near_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"no task 'hamer-v3'. Nearest names: hammer-v3"):
         get_task("hamer-v3")
+    with pytest.raises(UnknownNameError, match=r"no task 'xyzzy'. Nearest names: ([^,]+, ){2}[^,]+; see `mvr tasks`$"):
+        get_task("xyzzy")
+    with pytest.raises(UnknownNameError, match=r"MT10 is several tasks: .*gymnasium.make_vec\('MVR/MT10'\)"):
+        get_task("MT10")
     with pytest.raises(UnknownNameError, match=r"no preset 'papr'. Nearest names: paper"):
         get_task("hammer-v3", preset="papr")
     with pytest.raises(gym.error.NameNotFound, match="hammer"):
