@@ -142,6 +142,22 @@ def test_score_prints_a_table_a_sentence(capsys: pytest.CaptureFixture[str], tmp
     assert "azimuth 0°" in printed and "all views" in printed and "10 random clips" in printed
 
 
+@pytest.mark.parametrize("source", ["tiny", "video"])
+def test_score_regularises_towards_a_baseline(
+    source: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    if source == "video":
+        source = str(tmp_path / "a.mkv")
+        write_video(Path(source), rng.integers(0, 255, (50, 32, 32, 3), np.uint8), 10)
+    command = ["score", source, "a ball", "--scorer", "fake", "--episodes", "1", "--outputs", str(tmp_path)]
+    printed = []
+    for alpha in ("0", "0", "0.5"):
+        assert cli.main([*command, "--baseline-prompt", "a table", "--alpha", alpha]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] != printed[2]
+    assert "alpha" in complaint(capsys, *command, "--baseline-prompt", "a table", "--alpha", "2")
+
+
 def test_score_takes_a_video(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     video, outputs = tmp_path / "a.mkv", ["--outputs", str(tmp_path)]
     write_video(video, np.zeros((50, 32, 32, 3), np.uint8), 10)

@@ -60,6 +60,9 @@ class ScoreArgs:
         sentences: what to score against; none takes the task's own prompt.
         scorer: the video-language model; without it, the task's, and pocket for a video.
         weights: local file of its weights.
+        baseline_prompt: what is seen whatever happens, such as "a robot arm at a table": scores then leave out part of
+            what does not lie between it and the sentence; without it, the task's own.
+        alpha: strength of that, from 0 to 1.
         episodes: of each behaviour of a task.
         seed: of a task; episode i starts from seed + i.
         seconds: length of a clip of a video.
@@ -72,6 +75,8 @@ class ScoreArgs:
     sentences: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[SENTENCE ...]")] = ()
     scorer: str | None = None
     weights: Path | None = None
+    baseline_prompt: str | None = None
+    alpha: float | None = None
     episodes: int = 2
     seed: int = 0
     seconds: float = 2.0

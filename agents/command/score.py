@@ -10,7 +10,7 @@ from rich.table import Table
 
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.registry import get_task
-from mvr_wrappers.scorers import load_scorer
+from mvr_wrappers.scorers import Scorer, load_scorer
 
 from ..pictures.score_figure import ScoredFilm, draw_scores
 from ..pictures.scoring import BehaviourScores, behaviours, score_behaviours, score_video, separation
@@ -34,7 +34,7 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
     """Prints a row a clip and a column a sentence, the best clip of each sentence in bold."""
     if not args.sentences:
         raise ConfigError(f'nothing to score {path} against; give sentences: mvr score {path} "a robot walking"')
-    scorer = load_scorer(args.scorer or "pocket", args.device, weights=args.weights)
+    scorer = _load(args, args.scorer or "pocket", args.baseline_prompt, args.alpha or 0.0)
     with console.status("reading and scoring"):
         film = score_video(path, scorer, args.sentences, args.seconds, args.overlap)
     table = Table("seconds", *(escape(sentence) for sentence in args.sentences), title=escape(path.name))
@@ -55,9 +55,9 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
 
 def _score_task(args: ScoreArgs) -> None:
     """Prints a table a sentence, one row a view."""
-    spec = get_task(args.source, scorer=args.scorer)
+    spec = get_task(args.source, scorer=args.scorer, baseline_prompt=args.baseline_prompt, alpha=args.alpha)
     sentences = args.sentences or (spec.prompt,)
-    scorer = load_scorer(spec.scorer, args.device, weights=args.weights)
+    scorer = _load(args, spec.scorer, spec.baseline_prompt, spec.alpha)
     scores: list[BehaviourScores] = []
     with progress("filming and scoring", args.episodes * len(behaviours(spec))) as tick:
         scores.extend(score_behaviours(spec, scorer, sentences, args.episodes, args.seed, tick))
@@ -73,6 +73,11 @@ def _score_task(args: ScoreArgs) -> None:
         args.outputs / spec.name / "score.png",
         f"{spec.name}: the first episode, scored by {spec.scorer}",
     )
+
+
+def _load(args: ScoreArgs, name: str, baseline_prompt: str | None, alpha: float) -> Scorer:
+    """Loads what is to score."""
+    return load_scorer(name, args.device, weights=args.weights, baseline_prompt=baseline_prompt, alpha=alpha)
 
 
 def _views_table(scores: Sequence[BehaviourScores], number: int, title: str) -> Table:
