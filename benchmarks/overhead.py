@@ -14,7 +14,8 @@ schedule is shortened alike, and the table says what the ratio would be at the p
 step are scaled up to 100,000 steps, those of the update and of relabelling are counted once. That is too high a figure:
 every env films its first episode, and the first scoring loads the scorer. It serves to see that all parts run.
 
-With `--mode async` scoring and relevance run in a thread beside the learner; the table gives their time in parentheses.
+Films are rendered in a thread beside the envs; "filming" is the time that scoring waits for them. With `--mode async`
+scoring and relevance run in a thread beside the learner; the table gives their time in parentheses.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ TURN = 1_000  # env steps
 WARM_UP = 2_000  # env steps of each training before the clock starts: programs are compiled, episodes under way
 PERIOD = 100_000  # env steps between two updates of relevance, as published
 SCORINGS = 10  # a period
+BESIDE = ("filming", "scoring", "relevance")  # what the engine's thread does in "async" mode
 
 
 class Training:
@@ -88,10 +90,10 @@ class Training:
         parts = dict(self.seconds)
         for name, seconds in self._engine_seconds().items():
             parts[name] = seconds - self._before[name]
-            if name == "filming" or mode == "sync":
+            if mode == "sync":
                 parts["envs"] -= parts[name]
         parts["updates"] -= parts["relabelling"]
-        beside = () if mode == "sync" else ("scoring", "relevance")
+        beside = () if mode == "sync" else BESIDE
         parts["the rest"] = 2 * parts["all"] - sum(value for name, value in parts.items() if name not in beside)
         return parts
 
@@ -127,7 +129,7 @@ def table(plain: dict[str, float], shaped: dict[str, float], steps: int, mode: s
         "| --- | --- | --- | --- |",
     ]
     for part in order:
-        form = "({:.1f})" if mode == "async" and part in ("scoring", "relevance") else "{:.1f}"
+        form = "({:.1f})" if mode == "async" and part in BESIDE else "{:.1f}"
         share = f"{(shaped[part] - plain[part]) / plain['all']:+.1%}"
         lines.append(f"| {part} | {plain[part]:.1f} | {form.format(shaped[part])} | {share} |")
     ratio = f"\nWith shaping over without: **{shaped['all'] / plain['all']:.3f}**"

@@ -66,6 +66,14 @@ def test_the_report_has_before_and_after_work_time_and_files(run: RunDirectory) 
     assert "filmstrip" not in text  # files that were not written are not named
 
 
+def test_what_the_engine_s_thread_does_is_no_share_of_the_time(run: RunDirectory) -> None:
+    text = " ".join(render(run).split())
+    assert "filming │ 1.0 │ 10%" in text and "in parallel" not in text
+    run.config.write_text(run.config.read_text().replace("mode: sync", "mode: async"))
+    text = " ".join(render(run).split())
+    assert "filming │ 1.0 │ in parallel" in text and text.count("in parallel") == 3
+
+
 def test_a_run_that_was_stopped_says_so(run: RunDirectory) -> None:
     run.config.write_text(run.config.read_text().replace("steps: 200\n", "steps: 900\n"))
     assert "stopped at 200 of 900 steps" in render(run)

@@ -51,7 +51,7 @@ def _time(metrics: Metrics, mode: str) -> Table:
         "update_seconds": "relevance updates",
         "eval_seconds": "evaluation",
     }
-    beside = {"score_seconds", "update_seconds"} if mode == "async" else set()
+    beside = {"film_seconds", "score_seconds", "update_seconds"} if mode == "async" else set()
     table = Table("wall time", "seconds", "share")
     rest = total - sum(value for name, value in last.items() if name not in beside)
     table.add_row("envs and the rest", f"{rest:.1f}", _share(rest, total))
