@@ -12,6 +12,7 @@ from .networks import Actor, ActorOutput
 Array = jax.Array
 
 _VARIANCE_FLOOR = 1e-6  # of gSDE, as in Stable-Baselines3
+_SLOPE_FLOOR = 1e-6  # of tanh, likewise
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -26,8 +27,9 @@ def noise_shape(actor: Actor, batch: int) -> tuple[int, int]:
 def sample(output: ActorOutput, noise: Array) -> tuple[Array, Array]:
     """Draws actions a = tanh(u), u = mean + deviation, and returns their log-densities.
 
-    log p(a) = sum over dimensions of log N(u; mean, scale) - log(1 - tanh(u)^2), the last in a form that does not
-    overflow (SAC, arXiv 1801.01290, appendix C).
+    log p(a) = sum over dimensions of log N(u; mean, scale) - log(1 - tanh(u)^2 + epsilon) (SAC, arXiv 1801.01290,
+    appendix C). The epsilon, as in Stable-Baselines3, bounds what a saturated action costs; without it, agents learn
+    otherwise (Hopper-v5 worse, HalfCheetah-v5 better).
 
     Args:
         output: of the actor for B observations.
@@ -39,8 +41,8 @@ def sample(output: ActorOutput, noise: Array) -> tuple[Array, Array]:
     deviation, scale = _deviation(output, noise)
     u = output.mean + deviation
     log_prob = -0.5 * (deviation / scale) ** 2 - jnp.log(scale) - _LOG_SQRT_2PI
-    log_slope = 2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u))
-    return jnp.tanh(u), (log_prob - log_slope).sum(axis=-1)
+    actions = jnp.tanh(u)
+    return actions, (log_prob - jnp.log(1.0 - actions**2 + _SLOPE_FLOOR)).sum(axis=-1)
 
 
 def mode(output: ActorOutput) -> Array:

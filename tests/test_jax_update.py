@@ -57,8 +57,7 @@ def torch_actor(params, observations, noise):
     mean, log_std = (layers(observations, params["Torso_0"]) @ head["kernel"] + head["bias"]).split(A, dim=1)
     gaussian = th.distributions.Normal(mean, log_std.clamp(-20, 2).exp())
     u = mean + gaussian.scale * noise
-    slope = th.distributions.TanhTransform().log_abs_det_jacobian(u, u.tanh())
-    return u.tanh(), (gaussian.log_prob(u) - slope).sum(1)
+    return u.tanh(), (gaussian.log_prob(u) - th.log(1 - u.tanh() ** 2 + 1e-6)).sum(1)  # as Stable-Baselines3
 
 
 def torch_critics(params, observations, actions):
