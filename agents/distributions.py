@@ -28,8 +28,7 @@ def sample(output: ActorOutput, noise: Array) -> tuple[Array, Array]:
     """Draws actions a = tanh(u), u = mean + deviation, and returns their log-densities.
 
     log p(a) = sum over dimensions of log N(u; mean, scale) - log(1 - tanh(u)^2 + epsilon) (SAC, arXiv 1801.01290,
-    appendix C). The epsilon, as in Stable-Baselines3, bounds what a saturated action costs; without it, agents learn
-    otherwise (Hopper-v5 worse, HalfCheetah-v5 better).
+    appendix C). The epsilon, 1e-6 as in Stable-Baselines3, bounds what a saturated action costs.
 
     Args:
         output: of the actor for B observations.

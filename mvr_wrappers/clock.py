@@ -29,7 +29,7 @@ class Clock:
 
     def reaches_scoring(self, env_steps: int, schedule: ScheduleSettings) -> bool:
         """Whether so many steps more make a scoring due."""
-        return self.env_steps // schedule.score_every < (self.env_steps + env_steps) // schedule.score_every
+        return self.env_steps // schedule.score_every < (self.env_steps + int(env_steps)) // schedule.score_every
 
     def take(self) -> tuple[bool, bool]:
         """Returns whether to score and whether to update, and counts both as begun."""
