@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -156,6 +156,19 @@ class EnginePerEnv:
         numbers = {id(engine): engine for engine in self._now}
         at = np.array([id(engine) for engine in self._now])
         self._shares = [(engine, at == number) for number, engine in numbers.items()]
+
+    def collect(self, pop: Callable[[bool], Iterable[Sequence[Clip]]], *, remote: bool, due: bool) -> None:
+        """Takes the envs' clips; from other processes those rendered meanwhile, and all when they are due.
+
+        Args:
+            pop: `FilmedEnv.pop_clips` of all envs.
+            remote: whether the envs live in processes of their own.
+            due: whether the clips are to be scored now, or shown.
+        """
+        if remote:
+            self.submit(pop(False))
+        if due or not remote:
+            self.submit(pop(True))
 
     def submit(self, clips: Iterable[Sequence[Clip]]) -> None:
         """Hands the clips of each env to the engines of the episodes they were cut from."""

@@ -213,11 +213,7 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         return final
 
     def _collect_clips(self, due: bool = False) -> None:
-        """Takes the sub-envs' clips; from other processes those rendered meanwhile, and all when they are due."""
-        if self._remote:
-            self._per_env.submit(call(self.env, "pop_clips", False))
-        if due or not self._remote:
-            self._per_env.submit(call(self.env, "pop_clips"))
+        self._per_env.collect(functools.partial(call, self.env, "pop_clips"), remote=self._remote, due=due)
 
     def _take_prompts(self) -> None:
         self._per_env.assign(list(call(self.env, "episode_prompt")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -197,11 +198,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         return final
 
     def _collect_clips(self, due: bool = False) -> None:
-        """Takes the sub-envs' clips; from other processes those rendered meanwhile, and all when they are due."""
-        if self._remote:
-            self._per_env.submit(self.venv.env_method("pop_clips", False))
-        if due or not self._remote:
-            self._per_env.submit(self.venv.env_method("pop_clips"))
+        self._per_env.collect(functools.partial(self.venv.env_method, "pop_clips"), remote=self._remote, due=due)
 
     def _take_prompts(self) -> None:
         self._per_env.assign(self.venv.get_attr("episode_prompt"))
