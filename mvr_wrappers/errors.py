@@ -58,7 +58,9 @@ FEW = 30  # names that may all be listed in one message
 
 
 def nearest(name: str, valid: Iterable[str], count: int = 3) -> str:
-    """Returns "a, b, c": the valid names nearest to `name`, or all of them when none is near and they are few."""
+    """Returns "a, b, c": the valid names nearest to `name`, or all of them if none is near and they are few."""
     names = sorted(valid)
-    few = names if len(names) <= FEW else difflib.get_close_matches(name, names, n=count, cutoff=0.0)
-    return ", ".join(difflib.get_close_matches(name, names, n=count, cutoff=0.5) or few)
+    near = difflib.get_close_matches(name, names, n=count, cutoff=0.5)
+    if not near and len(names) <= FEW:
+        near = names
+    return ", ".join(near or difflib.get_close_matches(name, names, n=count, cutoff=0.0))
