@@ -40,8 +40,8 @@ def log_ent_coef(ent_coef: str | float) -> tuple[bool, float]:
         value = 1.0 if text == AUTO else float(text.removeprefix(f"{AUTO}_"))
     except ValueError as error:
         raise ConfigError(f"ent_coef must be auto, auto_<first value> or a number, not {ent_coef!r}") from error
-    if value < 0.0 or (learned and value == 0.0):
-        raise ConfigError(f"ent_coef={ent_coef!r}: it must not be negative, nor start at 0 where it is learned")
+    if not (0.0 <= value < math.inf) or (learned and value == 0.0):
+        raise ConfigError(f"ent_coef={ent_coef!r}: it must be finite and not negative, and above 0 where learned")
     return learned, math.log(value) if value > 0.0 else -math.inf
 
 

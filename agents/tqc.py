@@ -29,7 +29,7 @@ from .jax_policy import AUTO, TQCPolicy, shape_of, size_of
 from .normalise import Normaliser, Statistics
 from .relabel import engine_of
 from .replay import DeviceReplayBuffer, Mirror
-from .tqc_checks import check_arguments, check_loaded, check_spaces, read_report
+from .tqc_checks import check_arguments, check_loaded, check_spaces, check_train_freq, read_report
 from .update import Hyper
 
 
@@ -126,6 +126,8 @@ class TQC(OffPolicyAlgorithm):
             )
         if isinstance(policy, str) and policy not in self.policy_aliases:
             raise ConfigError(f"unknown policy {policy!r}; the JAX learner has MlpPolicy alone")
+        if env is None and _init_setup_model:
+            raise ConfigError("env is None; give an env, a VecEnv or the id of an env")
         if env is not None:
             env = maybe_make_env(env, verbose)
             check_spaces(env.observation_space, env.action_space)
@@ -177,6 +179,7 @@ class TQC(OffPolicyAlgorithm):
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         self._convert_train_freq()
+        check_train_freq(self.train_freq)
         if self.target_entropy == AUTO:
             self.target_entropy = -float(size_of(self.action_space))
         self.target_entropy = float(self.target_entropy)

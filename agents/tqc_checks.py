@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import TYPE_CHECKING, Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from pydantic import Field
 from stable_baselines3.common.preprocessing import is_image_space
 
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
+from mvr_wrappers.parsing import Count, Float, Int, Natural, StrictFields, parse
 
 from .compiled import Report
+from .jax_policy import AUTO, TQCPolicy
 from .replay import DeviceReplayBuffer
 from .update import Batch
 
@@ -38,12 +43,35 @@ def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]
         raise EnvError("the action space must be bounded; use gymnasium.wrappers.RescaleAction or a bounded Box")
 
 
+Share = Annotated[Float, Field(ge=0.0, le=1.0)]
+AtLeastMinusOne = Annotated[Int, Field(ge=-1)]
+
+
+@dataclass(frozen=True)
+class Numbers(StrictFields):
+    """The arguments of TQC that are plain numbers, and the range of each."""
+
+    buffer_size: Count
+    learning_starts: Natural
+    batch_size: Count
+    tau: Share
+    gamma: Share
+    gradient_steps: AtLeastMinusOne
+    n_steps: Count
+    target_update_interval: Count
+    top_quantiles_to_drop_per_net: Natural
+    sde_sample_freq: AtLeastMinusOne
+
+
 def check_arguments(agent: TQC) -> None:
     """Refuses arguments of TQC that cannot work.
 
     Raises:
         ConfigError: saying which, and why.
     """
+    if not issubclass(agent.policy_class, TQCPolicy):
+        raise ConfigError(f"{agent.policy_class.__name__} is the policy of another algorithm; TQC takes a TQCPolicy")
+    _check_numbers(agent)
     if agent.optimize_memory_usage:
         raise ConfigError("optimize_memory_usage=True is not supported: final observations would be lost")
     if agent.buffer_size < agent.batch_size:
@@ -57,6 +85,27 @@ def check_arguments(agent: TQC) -> None:
     vec_normalize = agent.get_vec_normalize_env()
     if vec_normalize is not None and vec_normalize.norm_obs and agent.policy_kwargs.get("normalize_observations"):
         raise ConfigError("observations are normalised twice: by VecNormalize and by normalize_observations=True")
+
+
+def _check_numbers(agent: TQC) -> None:
+    given = {item.name: getattr(agent, item.name) for item in fields(Numbers)}
+    parse(Numbers, {name: n.item() if isinstance(n, np.generic) else n for name, n in given.items()}, "")
+    rate: Any = agent.learning_rate
+    if not callable(rate) and not (isinstance(rate, Real) and 0.0 <= float(rate) < np.inf):
+        raise ConfigError(f"learning_rate: give a number from 0 on, or a function of what remains to do, not {rate!r}")
+    entropy: Any = agent.target_entropy
+    if entropy != AUTO and not (isinstance(entropy, Real) and np.isfinite(float(entropy))):
+        raise ConfigError(f"target_entropy: give auto or a number, not {entropy!r}")
+
+
+def check_train_freq(train_freq: Any) -> None:
+    """Refuses to train every 0 steps or fewer; SB3 has checked the rest.
+
+    Raises:
+        ConfigError: saying what it got.
+    """
+    if train_freq.frequency < 1:
+        raise ConfigError(f"train_freq: give at least 1 {train_freq.unit.value}, not {train_freq.frequency}")
 
 
 def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> DeviceReplayBuffer:

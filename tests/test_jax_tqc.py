@@ -15,6 +15,7 @@ pytest.importorskip("stable_baselines3")
 
 import jax
 from gymnasium import spaces
+from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -272,6 +273,20 @@ def test_other_spaces_are_refused(env, message):
         ({"policy_kwargs": {"n_quantile": 4}}, "unknown word 'n_quantile'"),
         ({"top_quantiles_to_drop_per_net": 4}, "at least one must remain"),
         ({"device": "abacus"}, "unknown device 'abacus'"),
+        ({"batch_size": 0}, "batch_size: .*greater than 0, got 0"),
+        ({"batch_size": 2.5}, "batch_size: .*valid integer, got 2.5"),
+        ({"buffer_size": 1e4}, "buffer_size: .*valid integer, got 10000.0"),
+        ({"learning_starts": -1}, "learning_starts: .*greater than or equal to 0, got -1"),
+        ({"tau": 2}, "tau: .*less than or equal to 1, got 2"),
+        ({"gamma": float("nan")}, "gamma: .*finite number, got nan"),
+        ({"gradient_steps": -2}, "gradient_steps: .*greater than or equal to -1, got -2"),
+        ({"target_update_interval": 0}, "target_update_interval: .*greater than 0, got 0"),
+        ({"train_freq": 0}, "train_freq: give at least 1 step, not 0"),
+        ({"train_freq": (-3, "episode")}, "train_freq: give at least 1 episode, not -3"),
+        ({"learning_rate": -1e-3}, "learning_rate: give a number from 0 on, .* not -0.001"),
+        ({"learning_rate": "3e-4"}, "learning_rate: give a number from 0 on, .* not '3e-4'"),
+        ({"target_entropy": "low"}, "target_entropy: give auto or a number, not 'low'"),
+        ({"ent_coef": float("nan")}, "ent_coef=nan: it must be finite"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -282,6 +297,21 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_other_policies_are_refused():
     with pytest.raises(ConfigError, match="unknown policy 'CnnPolicy'"):
         TQC("CnnPolicy", envs())
+
+
+def test_numbers_of_numpy_are_taken():
+    assert agent(batch_size=np.int64(8), gamma=np.float32(0.5), learning_rate=np.float64(1e-3)).batch_size == 8
+
+
+def test_no_env_is_refused():
+    with pytest.raises(ConfigError, match="env is None; give an env"):
+        TQC("MlpPolicy", None)
+
+
+def test_a_file_of_another_algorithm_is_refused(tmp_path):
+    SAC("MlpPolicy", envs()).save(tmp_path / "sac.zip")
+    with pytest.raises(ConfigError, match="SACPolicy is the policy of another algorithm"):
+        TQC.load(tmp_path / "sac.zip")
 
 
 def test_observations_are_not_normalised_twice():
