@@ -18,6 +18,9 @@ from tests.tiny_task import RELEVANCE
 pytest.importorskip("dm_control", reason="dm_control is not installed: pip install dm_control shimmy")
 pytest.importorskip("shimmy", reason="shimmy is not installed: pip install dm_control shimmy")
 
+# dm_control 1.0.28 does what NumPy 2.5 says it will not allow for ever.
+pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
+
 CLIP = {"length": 8, "stride": 8, "frames": 4, "film_every": 1, "image_size": 48, "views": "all"}
 LEARNING: Any = {"relevance": RELEVANCE, "schedule": {"score_every": 12, "update_every": 12}}
 ARM = "dm_control/reacher-easy-v0"  # moves and resizes its target in the model at each reset

@@ -307,12 +307,13 @@ class TestMakeVec:
         assert env.metadata["autoreset_mode"] is AutoresetMode(mode)
         drive(env, 45)
 
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_other_modes_work_and_warn_once_a_vector(self, mode: str) -> None:
         for _ in range(2):
             with pytest.warns(UserWarning, match="vector_entry_point") as caught:
                 env = gym.make_vec("MVR/tiny", num_envs=3, vectorization_mode=mode)
-            assert len(caught) == 1
+            assert sum("vector_entry_point" in str(each.message) for each in caught) == 1
             taken = drive(env, 45)
             assert {"task_reward", "vlm_reward", "shaping"} <= set(taken[-1][4])
             env.close()
