@@ -35,13 +35,15 @@ def make(
     Raises:
         ConfigError: all quantiles would be dropped, or JAX sees no such device.
     """
+    arguments = tqc_arguments(settings)
+    arguments["policy_kwargs"]["layer_norm"] = settings["layer_norm"]
     return TQC(
         *("MlpPolicy", venv),
         replay_buffer_kwargs=None if relabel else {"engine": None},
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=device,
-        **tqc_arguments(settings),
+        **arguments,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,20 +33,27 @@ def make(
 ) -> TQC:
     """Returns an untrained agent, see `LearnerModule.make`; with `relabel`, `RewardLogger` gives it the engine.
 
+    Warns if layer norm is asked for, which sb3-contrib's critics lack.
+
     Raises:
         ConfigError: all quantiles would be dropped.
         ScorerError: CUDA was asked for and is absent.
     """
     from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer
 
-    shaped = isinstance(venv, MultiViewVLMRewardVecEnv)
+    if settings["layer_norm"]:
+        warnings.warn("sb3-contrib's TQC has no layer norm: its critics are trained without", stacklevel=2)
+    arguments = tqc_arguments(settings)
+    if relabel and isinstance(venv, MultiViewVLMRewardVecEnv):
+        # TQC tells the steps of its returns to a buffer that it chose itself alone.
+        steps = {"n_steps": arguments.pop("n_steps"), "gamma": settings["gamma"]}
+        arguments |= {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": steps}
     return TQC(
         *("MlpPolicy", venv),
-        replay_buffer_class=RelabelReplayBuffer if shaped and relabel else None,
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=resolve_device(device),
-        **tqc_arguments(settings),
+        **arguments,
     )
 
 

@@ -193,12 +193,16 @@ class AgentSettings(TypedDict):
     """Updates a round."""
     tau: Float
     gamma: Float
+    n_steps: Count
+    """Steps of n-step returns."""
     ent_coef: Float | Literal["auto"]
     net_arch: list[Count]
     """Widths of the hidden layers of actor and critics."""
     n_critics: Count
     n_quantiles: Count
     top_quantiles_to_drop_per_net: Natural
+    layer_norm: Bool
+    """Normalise the layers of the critics (DroQ, arXiv 2110.02034). The learner in JAX alone does."""
     use_sde: Bool
     sde_sample_freq: Int
     eval_every: Count

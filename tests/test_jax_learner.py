@@ -32,6 +32,14 @@ def test_hyper_parameters_are_the_published_ones() -> None:
     np.testing.assert_allclose(agent.lr_schedule(0.0), 5e-5)
     options = agent.policy.options
     assert (options.net_arch, options.n_critics, options.n_quantiles) == ([256, 256, 256], 2, 50)
+    assert not options.layer_norm
+
+
+def test_layer_norm_and_returns_of_several_steps_are_passed_on() -> None:
+    settings = {**get_task("hammer-v3").agent, **SMALL, "layer_norm": True, "n_steps": 3}
+    agent = jax_tqc.make(pendulums(), settings, seed=0, device="cpu")
+    assert "LayerNorm_0" in str(agent.policy.state_dict().keys())
+    assert agent.n_steps == 3 and agent.replay_buffer.n_steps == 3
 
 
 def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:

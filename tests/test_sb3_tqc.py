@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from mvr_agents import sb3_tqc
 from mvr_wrappers.errors import ConfigError, ScorerError
 from mvr_wrappers.registry import get_task
+from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
+from mvr_wrappers.sb3 import make_vec_env as make_shaped
+from tests.tiny_task import learned_engine
 
 
 def pendulums() -> VecEnv:
@@ -46,6 +50,30 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     observation = venv.reset()
     expected, _ = agent.predict(observation, deterministic=True)
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
+
+
+@pytest.mark.parametrize("relabel", [True, False])
+def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
+    settings: Any = {
+        **get_task("hammer-v3").agent,
+        "batch_size": 8,
+        "buffer_size": 100,
+        "net_arch": [8],
+        "n_steps": 3,
+        "learning_starts": 20,
+        "train_freq": 1,
+    }
+    venv = make_shaped("MVR/tiny", n_envs=2, engine=learned_engine())
+    agent = sb3_tqc.make(venv, settings, seed=0, device="cpu", relabel=relabel).learn(40, RewardLogger())
+    assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == relabel
+    assert agent.replay_buffer.n_steps == 3 and agent.replay_buffer.gamma == 0.99
+    discounts = agent.replay_buffer.sample(64).discounts
+    assert discounts is not None and discounts.min() < 0.99**2 + 1e-6
+
+
+def test_layer_norm_is_left_out_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="has no layer norm"):
+        sb3_tqc.make(pendulums(), {**get_task("hammer-v3").agent, "layer_norm": True}, seed=0, device="cpu")
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
