@@ -29,7 +29,7 @@ from .jax_policy import AUTO, TQCPolicy, shape_of, size_of
 from .normalise import Normaliser, Statistics
 from .relabel import engine_of
 from .replay import DeviceReplayBuffer, Mirror
-from .tqc_checks import check_arguments, check_loaded, check_spaces, check_train_freq, read_report
+from .tqc_checks import check_arguments, check_loaded, check_spaces, read_report
 from .update import Hyper
 
 
@@ -175,11 +175,10 @@ class TQC(OffPolicyAlgorithm):
         return self.policy
 
     def _setup_model(self) -> None:
+        self._convert_train_freq()
         check_arguments(self)
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
-        self._convert_train_freq()
-        check_train_freq(self.train_freq)
         if self.target_entropy == AUTO:
             self.target_entropy = -float(size_of(self.action_space))
         self.target_entropy = float(self.target_entropy)

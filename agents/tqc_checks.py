@@ -96,14 +96,7 @@ def _check_numbers(agent: TQC) -> None:
     entropy: Any = agent.target_entropy
     if entropy != AUTO and not (isinstance(entropy, Real) and np.isfinite(float(entropy))):
         raise ConfigError(f"target_entropy: give auto or a number, not {entropy!r}")
-
-
-def check_train_freq(train_freq: Any) -> None:
-    """Refuses to train every 0 steps or fewer; SB3 has checked the rest.
-
-    Raises:
-        ConfigError: saying what it got.
-    """
+    train_freq: Any = agent.train_freq  # SB3 has read it, and checked its unit
     if train_freq.frequency < 1:
         raise ConfigError(f"train_freq: give at least 1 {train_freq.unit.value}, not {train_freq.frequency}")
 
