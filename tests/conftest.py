@@ -13,6 +13,9 @@ import pytest
 
 from tests.tiny_env import TinyEnv
 
+# Python 3.12 warns of forks in a process with threads, and rendering has one.
+may_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--jax", action="store_true", help="the tests that load JAX (test_jax_*.py), and no others")

@@ -12,7 +12,7 @@ import pytest
 
 from mvr_wrappers import MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from mvr_wrappers.filming import FilmedEnv, Renderer, film_episode, find_mujoco
-from tests.conftest import FakeScorer
+from tests.conftest import FakeScorer, may_fork
 from tests.tiny_task import RELEVANCE
 
 pytest.importorskip("dm_control", reason="dm_control is not installed: pip install dm_control shimmy")
@@ -132,7 +132,7 @@ def test_it_is_shaped_with_a_state_function_or_flattened() -> None:
     assert rewards[0] == rewards[1] == rewards[2] != [play(make(), seed) for seed in range(3)]
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@may_fork
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_so_are_vectors_of_it(mode: str) -> None:
     state_fn = flatten(make().observation_space)

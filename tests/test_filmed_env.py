@@ -17,6 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from mvr_wrappers.clips import clip_starts, frame_indices
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, UnknownNameError
 from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, cameras, filmed_env
+from tests.conftest import may_fork
 from tests.tiny_env import XML, TinyEnv
 
 RING = CameraRig.ring((0, 90, 180, 270), distance=4.0, elevation=-10, lookat=(0, 0, 0.5))
@@ -291,7 +292,7 @@ def test_eight_in_one_process_film_what_one_films() -> None:
     _assert_each_is_as_if_alone(clips)
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@may_fork
 @pytest.mark.parametrize("running", [False, True], ids=["fresh", "OpenGL running in the parent"])
 def test_eight_processes_film_what_one_films(running: bool) -> None:
     env = TinyEnv()

@@ -14,7 +14,7 @@ from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVL
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filmstrip import KEPT, Reel, Strip, draw_filmstrip
-from tests.conftest import FakeScorer
+from tests.conftest import FakeScorer, may_fork
 from tests.tiny_env import TinyEnv
 from tests.tiny_task import CLIP, RELEVANCE
 
@@ -151,7 +151,7 @@ class TestWrappers:
         assert after.shape != before.shape or (after[:, :70] != before[:, :70]).any()  # the captions
 
     @pytest.mark.parametrize("mode", ["sync", "async"])
-    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    @may_fork
     def test_a_vector(self, mode: str) -> None:
         film = functools.partial(FilmedEnv, clip=ALL)
         venv = gym.make_vec("Tiny-v0", num_envs=2, vectorization_mode=mode, wrappers=[film], max_steps=12)

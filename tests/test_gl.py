@@ -14,6 +14,7 @@ import pytest
 from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import Camera, FilmedEnv, Renderer, ensure_gl, gl
 from mvr_wrappers.filming.studio import studio
+from tests.conftest import may_fork
 from tests.tiny_env import TinyEnv
 
 ROOT = Path(__file__).parent.parent
@@ -130,7 +131,7 @@ def fork_and_film(generations: int) -> Any:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@may_fork
 def test_a_forked_process_films_and_its_own_fork_says_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
     env = TinyEnv()
     env.reset(seed=2)

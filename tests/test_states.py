@@ -13,6 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.states import StateReader
+from tests.conftest import may_fork
 from tests.tiny_env import TinyEnv
 from tests.tiny_task import CLIP, learned_engine
 
@@ -55,7 +56,7 @@ def test_batches_are_read_as_single_observations_are() -> None:
     np.testing.assert_array_equal(states, [flat(observation).astype(np.float32) for observation in observations])
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@may_fork
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_a_vector_shapes_as_one_env_does(kind: Any, mode: AutoresetMode) -> None:

@@ -19,6 +19,7 @@ from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import FilmedEnv, Renderer
 from mvr_wrappers.filming import studio as module
 from mvr_wrappers.filming.studio import BACKLOG, studio
+from tests.conftest import may_fork
 from tests.tiny_env import TinyEnv
 
 CLIP = {"length": 16, "stride": 8, "frames": 4, "film_every": 1, "image_size": 32, "views": "all"}
@@ -163,7 +164,7 @@ def film_in_child(connection: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@may_fork
 def test_a_process_forked_amid_a_film_films_and_so_does_its_parent() -> None:
     envs = [filmed(seed, image_size=128) for seed in (3, 4, 5)]  # being rendered
     here, there = multiprocessing.Pipe()

@@ -16,7 +16,7 @@ import mvr_wrappers
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
 from mvr_wrappers.filming.studio import studio
-from tests.conftest import FakeScorer
+from tests.conftest import FakeScorer, may_fork
 from tests.tiny_env import TinyEnv
 from tests.tiny_task import CLIP, RELEVANCE, SCHEDULE, DictEnv, EndingEnv, learned_engine, read_dict, read_without_torch
 
@@ -307,7 +307,7 @@ class TestMakeVec:
         assert env.metadata["autoreset_mode"] is AutoresetMode(mode)
         drive(env, 45)
 
-    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    @may_fork
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_other_modes_work_and_warn_once_a_vector(self, mode: str) -> None:
         for _ in range(2):
