@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt setup.py
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
 	  --config-settings=--global-option="egg_info --egg-base=$(VENV)" --editable '.[dev]'
+	@mkdir -p $(VENV)/types && ln -sfn ../../agents $(VENV)/types/mvr_agents  # its installed name, for mypy
 	@touch $@
 
 gl: $(STAMP)
@@ -40,8 +41,9 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format --check .
 
+types: export MYPYPATH := $(VENV)/types
 types: $(STAMP)
-	$(BIN)/mypy mvr_wrappers agents
+	$(BIN)/mypy -p mvr_wrappers -p mvr_agents
 
 spelling: $(STAMP)
 	$(BIN)/typos

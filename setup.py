@@ -1,8 +1,8 @@
-"""Carries the top-level registry.yaml into the built package; everything else is in pyproject.toml."""
+"""Finds the packages, and carries the top-level registry.yaml into the built one; all else is in pyproject.toml."""
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 
@@ -15,4 +15,11 @@ class BuildWithRegistry(build_py):
             self.copy_file("registry.yaml", str(target / "registry.yaml"))
 
 
-setup(cmdclass={"build_py": BuildWithRegistry})
+setup(
+    packages=[
+        *find_packages(include=["mvr_wrappers", "mvr_wrappers.*"]),
+        *("mvr_agents", *(f"mvr_agents.{name}" for name in find_packages("agents"))),
+    ],
+    package_dir={"mvr_agents": "agents"},
+    cmdclass={"build_py": BuildWithRegistry},
+)

@@ -6,16 +6,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config import TrainConfig
-    from .runs.evaluate import evaluate
-    from .tqc import TQC
-    from .train import train
+    from mvr_agents.runs.config import TrainConfig
+    from mvr_agents.runs.evaluate import evaluate
+    from mvr_agents.runs.training import train
+    from mvr_agents.tqc.algorithm import TQC
 
 _HOMES = {
-    "TQC": "tqc",
-    "TrainConfig": "config",
+    "TQC": "tqc.algorithm",
+    "TrainConfig": "runs.config",
     "evaluate": "runs.evaluate",
-    "train": "train",
+    "train": "runs.training",
 }
 
 __all__ = ["TQC", "TrainConfig", "evaluate", "train"]
@@ -25,9 +25,7 @@ def __getattr__(name: str) -> object:
     """Imports a public name from its module at first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # over the module of the same name, which the import has put here
-    return value
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -6,9 +6,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from mvr_agents.extras import is_installed, require
 from mvr_wrappers.errors import MVRError
-
-from .extras import is_installed, require
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = _one_line
     try:
         require("the mvr command", "tyro", "rich")
-        from .command.dispatch import run
+        from mvr_agents.command.dispatch import run
 
         return run(sys.argv[1:] if arguments is None else list(arguments))
     except MVRError as error:

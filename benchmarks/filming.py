@@ -32,8 +32,8 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from mvr_wrappers import CameraRig, get_task
 from mvr_wrappers.clips import Clip
+from mvr_wrappers.envs.options import make_task_env
 from mvr_wrappers.filming import FilmedEnv, Recorder, Renderer, film, find_mujoco
-from mvr_wrappers.stack import make_task_env
 
 SIZE, EPISODE = 224, 500
 VIEWS, ENVS = (1, 2, 4), (1, 8)

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mvr_agents.config import TrainConfig
+from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
-from mvr_agents.train import train
+from mvr_agents.runs.training import train
 from mvr_wrappers import get_task
+from mvr_wrappers.envs.options import make_task_env
 from mvr_wrappers.errors import MissingExtraError
 from mvr_wrappers.filming import CameraRig, Recorder, Renderer, film, find_mujoco
-from mvr_wrappers.stack import make_task_env
 
 TASKS = ("balance_hard", "balance_simple", "run", "sit_hard", "sit_simple", "slide", "stair", "stand", "walk")
 STEPS, TRAINING_STEPS, EVERY = 1_000, 2_000, 10

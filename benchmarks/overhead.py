@@ -33,8 +33,9 @@ from typing import Any
 import jax
 from stable_baselines3.common.vec_env import VecEnv
 
-from mvr_agents import TQC, jax_tqc
-from mvr_agents.replay import DeviceReplayBuffer
+from mvr_agents import TQC
+from mvr_agents.learners import jax_tqc
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers import get_task
 from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 

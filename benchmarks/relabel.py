@@ -23,8 +23,8 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from mvr_agents.devices import find_device
-from mvr_agents.replay import DeviceReplayBuffer
+from mvr_agents.tqc.devices import find_device
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers import RewardEngine, RewardSnapshot
 from mvr_wrappers.sb3 import RelabelReplayBuffer
 from mvr_wrappers.settings import RewardSettings

@@ -32,11 +32,12 @@ RESULTS = Path(__file__).parent / "results" / "relabelling"
 
 def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.float64]:
     """Trains one agent and returns its curve, float (K, 3): env steps, mean task return, success rate."""
-    from mvr_agents import evaluate, jax_tqc
+    from mvr_agents import evaluate
+    from mvr_agents.learners import jax_tqc
     from mvr_agents.runs.policies import agent_policy
     from mvr_wrappers import get_task
+    from mvr_wrappers.envs.options import make_task_env
     from mvr_wrappers.sb3 import RewardLogger, make_vec_env
-    from mvr_wrappers.stack import make_task_env
 
     spec = get_task(task, "demo", weight=weight)
     settings = {**spec.agent, **AGENT}

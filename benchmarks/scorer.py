@@ -25,9 +25,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
-from mvr_wrappers.scorers.tokenizer import ClipTokenizer
-from mvr_wrappers.scorers.viclip import DEVIATION, MEAN, ViCLIPScorer
-from mvr_wrappers.scorers.viclip_net import SIZES, ViCLIP, ViCLIPSize
+from mvr_wrappers.scorers.viclip.net import SIZES, ViCLIP, ViCLIPSize
+from mvr_wrappers.scorers.viclip.scorer import DEVIATION, MEAN, ViCLIPScorer
+from mvr_wrappers.scorers.viclip.tokenizer import ClipTokenizer
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 PRODUCT = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices

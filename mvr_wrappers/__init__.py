@@ -9,20 +9,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from mvr_wrappers.registry import register_all
+from mvr_wrappers.tasks.registry import register_all
 
 if TYPE_CHECKING:
     from mvr_wrappers.clips import Clip, ScoredClip
-    from mvr_wrappers.engine import RewardEngine
-    from mvr_wrappers.engine_group import EngineGroup
+    from mvr_wrappers.engine.engine import RewardEngine
+    from mvr_wrappers.engine.group import EngineGroup
+    from mvr_wrappers.envs.make import make_multitask_vec
     from mvr_wrappers.errors import MVRError
     from mvr_wrappers.filming import Camera, CameraRig, FilmedEnv
-    from mvr_wrappers.multitask import make_multitask_vec
-    from mvr_wrappers.registry import TaskSpec, get_task, load_registry, register_tasks
     from mvr_wrappers.scorers import load_scorer, register_scorer
     from mvr_wrappers.snapshot import RewardSnapshot
-    from mvr_wrappers.vector import MultiViewVLMRewardVectorWrapper
-    from mvr_wrappers.wrapper import MultiViewVLMRewardWrapper
+    from mvr_wrappers.tasks.registry import TaskSpec, get_task, load_registry, register_tasks
+    from mvr_wrappers.wrappers.single import MultiViewVLMRewardWrapper
+    from mvr_wrappers.wrappers.vector import MultiViewVLMRewardVectorWrapper
 
 __version__ = "0.1.0"
 
@@ -30,21 +30,21 @@ _HOMES = {
     "Camera": "filming",
     "CameraRig": "filming",
     "Clip": "clips",
-    "EngineGroup": "engine_group",
+    "EngineGroup": "engine",
     "FilmedEnv": "filming",
     "MVRError": "errors",
-    "MultiViewVLMRewardVectorWrapper": "vector",
-    "MultiViewVLMRewardWrapper": "wrapper",
+    "MultiViewVLMRewardVectorWrapper": "wrappers.vector",
+    "MultiViewVLMRewardWrapper": "wrappers.single",
     "RewardEngine": "engine",
     "RewardSnapshot": "snapshot",
     "ScoredClip": "clips",
-    "TaskSpec": "registry",
-    "get_task": "registry",
-    "load_registry": "registry",
+    "TaskSpec": "tasks.registry",
+    "get_task": "tasks.registry",
+    "load_registry": "tasks.registry",
     "load_scorer": "scorers",
-    "make_multitask_vec": "multitask",
+    "make_multitask_vec": "envs.make",
     "register_scorer": "scorers",
-    "register_tasks": "registry",
+    "register_tasks": "tasks.registry",
 }
 
 __all__ = [

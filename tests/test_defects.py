@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -13,17 +12,17 @@ import pytest
 import torch
 
 from mvr_wrappers.clips import ScoredClip
-from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceModel, RelevanceTrainer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
-from tests.clip_factory import make_clips
-from tests.conftest import FakeScorer
-from tests.scored_clips import constant_clip, make_scored
-from tests.tiny_task import RELEVANCE, SCHEDULE, learned_engine
+from tests.support.clip_factory import make_clips
+from tests.support.fake_scorer import FakeScorer
+from tests.support.paths import ROOT
+from tests.support.scored_clips import constant_clip, make_scored
+from tests.support.tiny_task import RELEVANCE, SCHEDULE, learned_engine
 
 LENGTH, DIM = 7, 4
-ROOT = Path(__file__).parents[1]
 
 
 def labelled_states(clip: int) -> np.ndarray:
@@ -179,7 +178,7 @@ def test_7_what_is_saved_is_what_resuming_reads(tmp_path):
     code = (
         "import sys, numpy as np\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "import tests.tiny_task\n"
+        "import tests.support.tiny_task\n"
         "from mvr_wrappers import RewardEngine\n"
         "states = np.linspace(-1, 1, 21, dtype=np.float32).reshape(7, 3)\n"
         "engine = RewardEngine.load('engine.npz')\n"

@@ -20,8 +20,8 @@ from mvr_wrappers import (
 )
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.prompts import prompts_of_each, take_prompt
-from tests.conftest import FakeScorer
-from tests.tiny_task import CLIP, RELEVANCE, SCHEDULE, EndingEnv, learned_engine
+from tests.support.fake_scorer import FakeScorer
+from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, EndingEnv, learned_engine
 
 OWN, RED, BLUE = "a ball", "a red ball", "a blue ball"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 USE = """
 import gymnasium as gym, numpy as np, mvr_wrappers
 from mvr_wrappers.errors import MissingExtraError
@@ -59,7 +60,7 @@ def test_the_wheel_carries_data_and_both_packages(wheel: Path) -> None:
         "mvr_wrappers/py.typed",
         "mvr_agents/py.typed",
         "mvr_agents/cli.py",
-        "mvr_wrappers/scorers/data/pocket.safetensors",
+        "mvr_wrappers/scorers/pocket/data/pocket.safetensors",
     } <= names
     assert not [name for name in names if name.startswith(("tests/", "agents/", "tools/"))]
 

@@ -7,19 +7,18 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from mvr_agents.command.arguments import DoctorArgs, DownloadArgs, EvalArgs, FilmArgs, TasksArgs
+from mvr_agents.command.terminal import console, progress, say, say_files
+from mvr_agents.extras import is_installed
+from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.registry import get_task, load_registry
-
-from ..config import TrainConfig
-from ..extras import is_installed
-from .arguments import DoctorArgs, DownloadArgs, EvalArgs, FilmArgs, TasksArgs
-from .terminal import console, progress, say, say_files
+from mvr_wrappers.tasks.registry import get_task, load_registry
 
 
 def train(config: TrainConfig) -> int:
     """Trains, and prints what the run did."""
-    from ..runs.report import report
-    from ..train import train as run_training
+    from mvr_agents.runs.report import report
+    from mvr_agents.runs.training import train as run_training
 
     run = run_training(config, notify=say)
     console.print(report(run))
@@ -28,8 +27,8 @@ def train(config: TrainConfig) -> int:
 
 def evaluate(args: EvalArgs) -> int:
     """Evaluates a run, and films an episode of it if asked."""
-    from ..pictures.film import film_task
-    from ..runs.saved_run import SavedRun
+    from mvr_agents.pictures.film import film_task
+    from mvr_agents.runs.saved_run import SavedRun
 
     run = SavedRun.open(args.run, args.device)
     seed = run.seed if args.seed is None else args.seed
@@ -50,7 +49,7 @@ def evaluate(args: EvalArgs) -> int:
 
 def film(args: FilmArgs) -> int:
     """Films an episode of a policy."""
-    from ..pictures.film import film_task
+    from mvr_agents.pictures.film import film_task
 
     spec = get_task(args.task)
     video = args.outputs / spec.name / "film" / f"{Path(args.policy).name}.mp4"
@@ -87,7 +86,7 @@ def tasks(args: TasksArgs) -> int:
 
 def doctor(args: DoctorArgs) -> int:
     """Prints what the doctor finds; 1 if something must be mended before anything works."""
-    from .doctor import diagnose
+    from mvr_agents.command.doctor import diagnose
 
     colors = {"ok": "green", "note": "yellow", "problem": "bold red"}
     sick = False

@@ -10,12 +10,11 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from mvr_wrappers.registry import task_names
-
-from ..config import TrainConfig
-from . import arguments as args
-from . import commands
-from .score import score
+from mvr_agents.command import arguments as args
+from mvr_agents.command import commands
+from mvr_agents.command.score import score
+from mvr_agents.runs.config import TrainConfig
+from mvr_wrappers.tasks.registry import task_names
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "train": (TrainConfig, commands.train),

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mvr_agents.extras import EXTRAS, is_installed
+from mvr_agents.runs.provenance import package_versions
 from mvr_wrappers.errors import FilmingError, MVRError
-from mvr_wrappers.registry import get_task, load_registry
-
-from ..extras import EXTRAS, is_installed
-from ..runs.provenance import package_versions
+from mvr_wrappers.tasks.registry import get_task, load_registry
 
 if TYPE_CHECKING:
     from mvr_wrappers.filming import Renderer
@@ -112,8 +111,8 @@ def _gl() -> Iterator[Check]:
 
 
 def _measure(renderer_class: type[Renderer]) -> Iterator[Check]:
-    from mvr_wrappers.families import make_base_env
     from mvr_wrappers.filming import CameraRig, find_mujoco
+    from mvr_wrappers.tasks.base_envs import make_base_env
 
     spec = get_task(SCENES[is_installed("metaworld")])
     env = make_base_env(spec)
@@ -149,12 +148,13 @@ def _rate(job: Callable[[], object]) -> float:
 
 
 def _weights() -> Iterator[Check]:
-    from mvr_wrappers.scorers import hub, pocket
+    from mvr_wrappers.scorers import hub
+    from mvr_wrappers.scorers.pocket.scorer import WEIGHTS
 
-    if pocket.WEIGHTS.is_file():
-        yield Check("weights pocket", "ok", str(pocket.WEIGHTS))
+    if WEIGHTS.is_file():
+        yield Check("weights pocket", "ok", str(WEIGHTS))
     else:
-        yield Check("weights pocket", "problem", f"missing: {pocket.WEIGHTS}", "install the package again")
+        yield Check("weights pocket", "problem", f"missing: {WEIGHTS}", "install the package again")
     for name, files in hub.HUB.items():
         if files.missing:
             remedy = f"mvr download {name}; or put the files of {files.repo}, revision {files.revision}, there by hand"

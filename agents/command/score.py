@@ -8,14 +8,13 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from mvr_agents.command.arguments import ScoreArgs
+from mvr_agents.command.terminal import console, progress, say_files
+from mvr_agents.pictures.score_figure import ScoredFilm, draw_scores
+from mvr_agents.pictures.scoring import BehaviourScores, behaviours, score_behaviours, score_video, separation
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.registry import get_task
 from mvr_wrappers.scorers import Scorer, load_scorer
-
-from ..pictures.score_figure import ScoredFilm, draw_scores
-from ..pictures.scoring import BehaviourScores, behaviours, score_behaviours, score_video, separation
-from .arguments import ScoreArgs
-from .terminal import console, progress, say_files
+from mvr_wrappers.tasks.registry import get_task
 
 VIDEOS = {".avi", ".gif", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 

@@ -7,17 +7,16 @@ from typing import Literal
 
 import numpy as np
 
+from mvr_agents.extras import require
+from mvr_agents.pictures.figures import Strip, draw_filmstrip
+from mvr_agents.pictures.run_pictures import FRAMES, rig_of, view_label
+from mvr_agents.pictures.video import tile, write_video
+from mvr_agents.runs.evaluate import Policy
+from mvr_agents.runs.policies import make_policy
 from mvr_wrappers.clips import frame_indices
+from mvr_wrappers.envs.options import make_task_env
 from mvr_wrappers.filming import film_episode
-from mvr_wrappers.registry import TaskSpec
-from mvr_wrappers.stack import make_task_env
-
-from ..extras import require
-from ..runs.evaluate import Policy
-from ..runs.policies import make_policy
-from .figures import Strip, draw_filmstrip
-from .run_pictures import FRAMES, rig_of, view_label
-from .video import tile, write_video
+from mvr_wrappers.tasks.registry import TaskSpec
 
 DEFAULT_FPS = 30
 

@@ -7,16 +7,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from mvr_agents.pictures.figures import GREEN, RED, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from mvr_agents.runs.evaluate import Policy
+from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.clips import frame_indices
-from mvr_wrappers.engine import RewardEngine
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.gallery import Gallery, Picture
 from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode, film_episode, find_mujoco
-from mvr_wrappers.gallery import Gallery, Picture
-from mvr_wrappers.registry import TaskSpec
-
-from ..runs.evaluate import Policy
-from ..runs.metrics import read_metrics
-from ..runs.run_dir import RunDirectory
-from .figures import GREEN, RED, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from mvr_wrappers.tasks.registry import TaskSpec
 
 FRAMES = 8  # along an episode
 FRAME_SIZE = 160  # pixels

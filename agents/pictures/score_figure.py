@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .figures import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, wrapped
+from mvr_agents.pictures.figures import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, wrapped
 
 SHOWN = 10  # frames of a film that is drawn above its scores
 WIDTH, LEFT, RIGHT, CHART = 11.0, 0.95, 0.25, 2.0  # inches: of the picture, its margins, and the height of a chart

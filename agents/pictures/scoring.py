@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_agents.pictures.run_pictures import view_label
+from mvr_agents.pictures.score_figure import ScoredFilm
+from mvr_agents.pictures.video import read_clips
+from mvr_agents.runs.evaluate import evaluate
+from mvr_agents.runs.policies import has_scripted_policy, make_policy
 from mvr_wrappers.clips import Clip, clip_starts
+from mvr_wrappers.envs.options import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
-from mvr_wrappers.registry import TaskSpec
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.scorers.goal import Goal
-from mvr_wrappers.stack import make_task_env
-
-from ..runs.evaluate import evaluate
-from ..runs.policies import has_scripted_policy, make_policy
-from .run_pictures import view_label
-from .score_figure import ScoredFilm
-from .video import read_clips
+from mvr_wrappers.tasks.registry import TaskSpec
 
 CLIPS_AT_ONCE = 16  # of a video, through the scorer: bounds memory
 

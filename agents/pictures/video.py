@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_agents.extras import require
 from mvr_wrappers.errors import ConfigError
-
-from ..extras import require
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from mvr_wrappers.engine import RewardEngine
-
-from .evaluate import Evaluation
-from .interrupt import StopRequest
-from .metrics import NAN, MetricsRow, MetricsWriter
+from mvr_agents.runs.evaluate import Evaluation
+from mvr_agents.runs.interrupt import StopRequest
+from mvr_agents.runs.metrics import NAN, MetricsRow, MetricsWriter
+from mvr_wrappers.engine.engine import RewardEngine
 
 
 class Window:

@@ -11,11 +11,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_agents.extras import require
+from mvr_agents.runs.evaluate import Policy
 from mvr_wrappers.errors import ConfigError, nearest
-from mvr_wrappers.registry import TaskSpec
-
-from ..extras import require
-from .evaluate import Policy
+from mvr_wrappers.tasks.registry import TaskSpec
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -89,7 +88,7 @@ def make_policy(name: str, spec: TaskSpec, space: gym.Space[Any], seed: int, dev
         return scripted_policy(spec)
     if not Path(name).exists():
         raise ConfigError(f"there is no policy {name!r}; give random, scripted, or a directory that `mvr train` wrote")
-    from .saved_run import SavedRun
+    from mvr_agents.runs.saved_run import SavedRun
 
     run = SavedRun.open(name, device)
     if run.agent.action_space != space:

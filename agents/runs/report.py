@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .metrics import read_metrics
-from .run_dir import RunDirectory
+from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.run_dir import RunDirectory
 
 Metrics = dict[str, NDArray[np.float64]]
 

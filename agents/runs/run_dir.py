@@ -10,12 +10,11 @@ from typing import Any, Self
 
 import yaml
 
+from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.provenance import git_revision, package_versions
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import parse
-from mvr_wrappers.task_files import read_yaml
-
-from ..config import TrainConfig
-from .provenance import git_revision, package_versions
+from mvr_wrappers.tasks.files import read_yaml
 
 _TASK_ONLY = ("name", "family", "make", "rig", "source")  # what a task says beyond the configuration of a run
 

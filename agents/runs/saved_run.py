@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mvr_agents.learners import learner
+from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.evaluate import Evaluation, Policy, evaluate
+from mvr_agents.runs.policies import agent_policy
+from mvr_agents.runs.run_dir import RunDirectory
+from mvr_wrappers.envs.options import make_task_env
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.registry import TaskSpec
-from mvr_wrappers.stack import make_task_env
-
-from ..config import TrainConfig
-from ..learners import learner
-from .evaluate import Evaluation, Policy, evaluate
-from .policies import agent_policy
-from .run_dir import RunDirectory
+from mvr_wrappers.tasks.registry import TaskSpec
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm

@@ -10,8 +10,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
-from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.engine_group import EngineGroup
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.sb3.replay import RelabelReplayBuffer
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
 

@@ -11,13 +11,14 @@ import gymnasium as gym
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.engine_group import EngineGroup, engine_group
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.group import EngineGroup
+from mvr_wrappers.envs.multitask import MultitaskPlan, read_plan, require_one_space
+from mvr_wrappers.envs.options import EnvPlan
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.families import renders
-from mvr_wrappers.multitask import MultitaskPlan, read_plan, require_one_space
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
-from mvr_wrappers.stack import EnvPlan
+from mvr_wrappers.tasks.base_envs import renders
+from mvr_wrappers.wrappers.routing import engine_group
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -60,7 +61,7 @@ def make_vec_env(
         engine: an engine, or an EngineGroup, shared with other envs of this process; the options of learning then play
             no part.
         use_one_hot: end the observations of several tasks with the number of the task as a one-hot vector.
-        options: see `mvr_wrappers.stack.EnvOptions`.
+        options: see `mvr_wrappers.envs.options.EnvOptions`.
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.

@@ -12,13 +12,13 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
-from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.engine_group import EngineGroup
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import StateFn
-from mvr_wrappers.relabelling import FollowsEngine
 from mvr_wrappers.snapshot import RewardSnapshot
-from mvr_wrappers.states import StateReader
+from mvr_wrappers.wrappers.relabelling import FollowsEngine
+from mvr_wrappers.wrappers.states import StateReader
 
 TRANSITIONS_AT_ONCE = 65_536  # relabelled in one pass; bounds memory
 

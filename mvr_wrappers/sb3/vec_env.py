@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, unwrap_vec_normalize
 
-from mvr_wrappers.engine import RewardEngine
-from mvr_wrappers.engine_group import EngineGroup, EnginePerEnv, engine_group, own_prompts
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
 from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
-from mvr_wrappers.shaping import TransitionShaper
-from mvr_wrappers.stack import require_filmed
-from mvr_wrappers.states import StateReader
-from mvr_wrappers.task_info import add_task_info
+from mvr_wrappers.wrappers.filmed import require_filmed
+from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
+from mvr_wrappers.wrappers.shaper import TransitionShaper
+from mvr_wrappers.wrappers.states import StateReader
+from mvr_wrappers.wrappers.task_info import add_task_info
 
 Infos = list[dict[str, Any]]
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import yaml
 
-from mvr_wrappers.registry import load_registry
+from mvr_wrappers.tasks.registry import load_registry
 
 Stage = Literal["success", "held", "partial", "approach", "shaky", "failed", "random", "idle"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

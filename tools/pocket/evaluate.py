@@ -20,7 +20,7 @@ import tyro
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from mvr_wrappers.scorers.pocket import WEIGHTS, PocketScorer
+from mvr_wrappers.scorers.pocket.scorer import WEIGHTS, PocketScorer
 from tools.pocket.captions import BODIES, HELD_OUT, PAPER_TASKS, TASKS, TRAINED, motion_prompt, prompt
 from tools.pocket.collect import AFTER, CLIP
 from tools.pocket.figures import Figure, auc_table, over_episodes, over_tables, view_share

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mvr_wrappers.scorers.devices import resolve_device
-from mvr_wrappers.scorers.pocket import read_weights
-from mvr_wrappers.scorers.pocket_net import PocketConfig, TextTower, VideoTower
+from mvr_wrappers.scorers.pocket.net import PocketConfig, TextTower, VideoTower
+from mvr_wrappers.scorers.pocket.scorer import read_weights
 from tools.pocket.batches import Batch, Sampler
 from tools.pocket.films import read_films
 from tools.pocket.labels import label

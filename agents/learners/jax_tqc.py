@@ -1,0 +1,57 @@
+"""TQC in JAX with the hyper-parameters of a task file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvr_agents.extras import require
+from mvr_wrappers.settings import AgentSettings
+
+require("the agent jax-tqc (--agent sb3-tqc does without)", "stable_baselines3", "jax", "flax", "optax")
+
+import jax  # noqa: E402 - after the sentence that says what to install
+
+from mvr_agents.learners.hyper import tqc_arguments  # noqa: E402
+from mvr_agents.tqc.algorithm import TQC  # noqa: E402
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+def make(
+    venv: VecEnv,
+    settings: AgentSettings,
+    *,
+    seed: int,
+    device: str = "auto",
+    log_dir: Path | None = None,
+    relabel: bool = True,
+) -> TQC:
+    """Returns an untrained agent, see `LearnerModule.make`.
+
+    Raises:
+        ConfigError: all quantiles would be dropped, or JAX sees no such device.
+    """
+    arguments = tqc_arguments(settings)
+    arguments["policy_kwargs"]["layer_norm"] = settings["layer_norm"]
+    return TQC(
+        *("MlpPolicy", venv),
+        replay_buffer_kwargs=None if relabel else {"engine": None},
+        tensorboard_log=None if log_dir is None else str(log_dir),
+        seed=seed,
+        device=device,
+        **arguments,
+    )
+
+
+def load(path: Path, device: str = "auto") -> TQC:
+    """Returns the agent saved at `path`, without its replay buffer."""
+    return TQC.load(path, device=device)
+
+
+def wait(agent: OffPolicyAlgorithm) -> None:
+    """Returns when the device has done the updates that were asked of it."""
+    assert isinstance(agent, TQC)
+    jax.block_until_ready(agent.policy.learner)  # type: ignore[no-untyped-call]

@@ -1,0 +1,65 @@
+"""TQC of sb3-contrib (Kuznetsov et al. 2020, arXiv 2005.04269) with the hyper-parameters of a task file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvr_agents.extras import require
+from mvr_wrappers.scorers.devices import resolve_device
+from mvr_wrappers.settings import AgentSettings
+
+require("the agent sb3-tqc", "stable_baselines3", "sb3_contrib")
+
+from sb3_contrib import TQC  # noqa: E402 - after the sentence that says what to install
+
+from mvr_agents.learners.hyper import tqc_arguments  # noqa: E402
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+def make(
+    venv: VecEnv,
+    settings: AgentSettings,
+    *,
+    seed: int,
+    device: str = "auto",
+    log_dir: Path | None = None,
+    relabel: bool = True,
+) -> TQC:
+    """Returns an untrained agent, see `LearnerModule.make`; with `relabel`, `RewardLogger` gives it the engine.
+
+    Warns if layer norm is asked for, which sb3-contrib's critics lack.
+
+    Raises:
+        ConfigError: all quantiles would be dropped.
+        ScorerError: CUDA was asked for and is absent.
+    """
+    from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer
+
+    if settings["layer_norm"]:
+        warnings.warn("sb3-contrib's TQC has no layer norm: its critics are trained without", stacklevel=2)
+    arguments = tqc_arguments(settings)
+    if relabel and isinstance(venv, MultiViewVLMRewardVecEnv):
+        # TQC tells the steps of its returns to a buffer that it chose itself alone.
+        steps = {"n_steps": arguments.pop("n_steps"), "gamma": settings["gamma"]}
+        arguments |= {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": steps}
+    return TQC(
+        *("MlpPolicy", venv),
+        tensorboard_log=None if log_dir is None else str(log_dir),
+        seed=seed,
+        device=resolve_device(device),
+        **arguments,
+    )
+
+
+def load(path: Path, device: str = "auto") -> TQC:
+    """Returns the agent saved at `path`, without its replay buffer."""
+    return TQC.load(path, device=resolve_device(device))
+
+
+def wait(agent: OffPolicyAlgorithm) -> None:
+    """Returns at once: PyTorch's updates are done when `train` returns, or wait for nobody on a GPU."""

@@ -1,0 +1,150 @@
+"""What TQC refuses: spaces it has no networks for, arguments that cannot work, strange buffers, reports of NaN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import TYPE_CHECKING, Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field
+from stable_baselines3.common.preprocessing import is_image_space
+
+from mvr_agents.tqc.policy import AUTO, TQCPolicy
+from mvr_agents.tqc.programs import Report
+from mvr_agents.tqc.replay import DeviceReplayBuffer
+from mvr_agents.tqc.update import Batch
+from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
+from mvr_wrappers.parsing import Count, Float, Int, Natural, StrictFields, parse
+
+if TYPE_CHECKING:
+    from mvr_agents.tqc.algorithm import TQC
+
+
+def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    """Refuses spaces the JAX learner has no networks for.
+
+    Raises:
+        EnvError: saying what it found, and what to do.
+    """
+    if not isinstance(observation_space, spaces.Box):
+        raise EnvError(
+            f"observations must be a Box, not {type(observation_space).__name__}; flatten them with "
+            "gymnasium.wrappers.FlattenObservation"
+        )
+    if is_image_space(observation_space):
+        raise EnvError(f"observations are images {observation_space.shape}; the JAX learner has no convolutions")
+    if not isinstance(action_space, spaces.Box):
+        raise EnvError(f"actions must be a Box, not {type(action_space).__name__}: TQC needs continuous actions")
+    if not np.isfinite([action_space.low, action_space.high]).all():
+        raise EnvError("the action space must be bounded; use gymnasium.wrappers.RescaleAction or a bounded Box")
+
+
+Share = Annotated[Float, Field(ge=0.0, le=1.0)]
+AtLeastMinusOne = Annotated[Int, Field(ge=-1)]
+
+
+@dataclass(frozen=True)
+class Numbers(StrictFields):
+    """The arguments of TQC that are plain numbers, and the range of each."""
+
+    buffer_size: Count
+    learning_starts: Natural
+    batch_size: Count
+    tau: Share
+    gamma: Share
+    gradient_steps: AtLeastMinusOne
+    n_steps: Count
+    target_update_interval: Count
+    top_quantiles_to_drop_per_net: Natural
+    sde_sample_freq: AtLeastMinusOne
+
+
+def check_arguments(agent: TQC) -> None:
+    """Refuses arguments of TQC that cannot work.
+
+    Raises:
+        ConfigError: saying which, and why.
+    """
+    if not issubclass(agent.policy_class, TQCPolicy):
+        raise ConfigError(f"{agent.policy_class.__name__} is the policy of another algorithm; TQC takes a TQCPolicy")
+    _check_numbers(agent)
+    if agent.optimize_memory_usage:
+        raise ConfigError("optimize_memory_usage=True is not supported: final observations would be lost")
+    if agent.buffer_size < agent.batch_size:
+        raise ConfigError(f"buffer_size={agent.buffer_size} is smaller than batch_size={agent.batch_size}")
+    kind = agent.replay_buffer_class
+    if kind is not None and not issubclass(kind, DeviceReplayBuffer):
+        raise ConfigError(
+            f"replay_buffer_class={kind.__name__} keeps its transitions on the host; leave it out, or give a subclass "
+            "of mvr_agents.tqc.replay.DeviceReplayBuffer"
+        )
+    vec_normalize = agent.get_vec_normalize_env()
+    if vec_normalize is not None and vec_normalize.norm_obs and agent.policy_kwargs.get("normalize_observations"):
+        raise ConfigError("observations are normalised twice: by VecNormalize and by normalize_observations=True")
+
+
+def _check_numbers(agent: TQC) -> None:
+    given = {item.name: getattr(agent, item.name) for item in fields(Numbers)}
+    parse(Numbers, {name: n.item() if isinstance(n, np.generic) else n for name, n in given.items()}, "")
+    rate: Any = agent.learning_rate
+    if not callable(rate) and not (isinstance(rate, Real) and 0.0 <= float(rate) < np.inf):
+        raise ConfigError(f"learning_rate: give a number from 0 on, or a function of what remains to do, not {rate!r}")
+    entropy: Any = agent.target_entropy
+    if entropy != AUTO and not (isinstance(entropy, Real) and np.isfinite(float(entropy))):
+        raise ConfigError(f"target_entropy: give auto or a number, not {entropy!r}")
+    train_freq: Any = agent.train_freq  # SB3 has read it, and checked its unit
+    if train_freq.frequency < 1:
+        raise ConfigError(f"train_freq: give at least 1 {train_freq.unit.value}, not {train_freq.frequency}")
+
+
+def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> DeviceReplayBuffer:
+    """Returns a loaded replay buffer unless it does not fit the agent, whose own is `old`.
+
+    Raises:
+        ConfigError: it is of another kind of agent, or of other envs.
+    """
+    if not isinstance(new, DeviceReplayBuffer):
+        raise ConfigError(f"{path} holds a {type(new).__name__} of another agent, not a DeviceReplayBuffer")
+    if old is not None and [part.shape[1:] for part in new.shapes] != [part.shape[1:] for part in old.shapes]:
+        raise ConfigError(
+            f"{path} holds transitions of {new.n_envs} envs, {new.observation_space} and {new.action_space}; this "
+            f"agent has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
+        )
+    return new
+
+
+def read_report(report: Report, asked: int, n_updates: int, env_steps: int, learned_ent_coef: bool) -> dict[str, float]:
+    """Returns the mean losses of a training, by the names SB3 logs them under.
+
+    Args:
+        report: of `compiled.train`, as NumPy arrays.
+        asked: gradient steps it was asked for.
+        n_updates: gradient steps of the agent, these included.
+        env_steps: environment steps of the agent, for the message.
+        learned_ent_coef: whether the entropy coefficient has a loss.
+
+    Raises:
+        NonFiniteError: a batch was not finite, from which nothing was learned, or the losses were not.
+    """
+    if report.updates < asked:
+        parts = [name for name, finite in zip(Batch._fields, report.finite, strict=True) if not finite]
+        raise NonFiniteError(
+            f"NaN or infinity in the {' and '.join(parts)} of the batch for update {n_updates + 1}, drawn at env step "
+            f"{env_steps}; the networks are as they were before it"
+        )
+    if not np.isfinite(report.losses.critic + report.losses.actor):
+        raise NonFiniteError(
+            f"the losses became NaN or infinite in updates {n_updates - asked + 1} to {n_updates}, at env step "
+            f"{env_steps}: the networks have diverged. A smaller learning rate may mend it"
+        )
+    sums = {
+        "ent_coef": report.losses.ent_coef_value,
+        "actor_loss": report.losses.actor,
+        "critic_loss": report.losses.critic,
+    }
+    if learned_ent_coef:
+        sums["ent_coef_loss"] = report.losses.ent_coef
+    return {name: float(total / report.updates) for name, total in sums.items()}

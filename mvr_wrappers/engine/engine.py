@@ -1,0 +1,368 @@
+"""RewardEngine: the only place with a schedule. Clips go in, the latest reward comes out."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.arrays_file import group, nested, read_arrays, write_arrays
+from mvr_wrappers.engine.clock import Clock
+from mvr_wrappers.engine.gallery import Gallery
+from mvr_wrappers.engine.pool import ClipPool
+from mvr_wrappers.engine.runner import JobRunner
+from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
+from mvr_wrappers.prompts import checked_prompt
+from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
+from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
+from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, merge
+from mvr_wrappers.snapshot import RewardSnapshot
+from mvr_wrappers.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    from mvr_wrappers.engine.learner import RewardLearner
+
+FORMAT = 1  # of the files `save` writes
+
+_NOT_FOR_CHILDREN = (
+    "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
+    "Share one engine across sub-envs with mvr_wrappers.sb3.make_vec_env (Stable-Baselines3) or gym.make_vec "
+    "(Gymnasium): there sub-envs film and the parent scores. Keep an engine between runs with engine.save(path)"
+)
+
+
+class RewardEngine:
+    """Scores filmed clips, learns from them which states are relevant, and shapes rewards with the result.
+
+    Every `schedule.score_every` env steps it scores the clips submitted since; every `schedule.update_every` it trains
+    the relevance model and publishes a new snapshot. In "sync" mode `advance` does the work itself and one seed gives
+    the same rewards to the bit (on a CPU, for one number of threads). In "async" mode one thread does it, `advance`
+    never waits, and what falls due while the thread is busy is done once when it is free.
+
+    Args:
+        prompt: one sentence that says what the behaviour looks like.
+        scorer: a name that `load_scorer` knows, loaded at its first use, or a scorer.
+        method: how clips become reward; "mvr" (arXiv 2603.01694).
+        weight: w, the weight of the VLM reward.
+        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
+            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
+        alpha: strength of that, in [0, 1].
+        relevance: RelevanceSettings, or a mapping of the fields to change.
+        reward: RewardSettings, likewise.
+        schedule: ScheduleSettings, likewise.
+        seed: of everything random in the engine.
+        device: of the scorer (when given by name) and of the relevance model: "auto", "cpu", "cuda", "cuda:N".
+        mode: "sync" or "async", over that of `schedule`.
+
+    Raises:
+        ConfigError: an empty prompt, a negative or infinite weight, a setting that cannot work.
+        UnknownNameError: no such scorer or method.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        scorer: str | Scorer = "pocket",
+        *,
+        method: str = "mvr",
+        weight: float = 0.1,
+        baseline_prompt: str | None = None,
+        alpha: float = 0.0,
+        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
+        reward: RewardSettings | Mapping[str, Any] | None = None,
+        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        mode: str | None = None,
+    ) -> None:
+        from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
+
+        _check(prompt, scorer, method, weight, seed)
+        self._scorer = _LazyScorer(scorer, device, baseline_prompt, alpha)
+        self.prompt, self.method, self.weight = prompt, method, float(weight)
+        self.seed, self.device = int(seed), device
+        self.relevance = merge(RelevanceSettings(), relevance, "relevance")
+        self.reward = merge(RewardSettings(), reward, "reward")
+        self.schedule = merge(ScheduleSettings(), schedule, "schedule")
+        if mode is not None:
+            self.schedule = merge(self.schedule, {"mode": mode}, "schedule")
+        pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
+        self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
+        self._learner: RewardLearner = RewardLearner(
+            *(prompt, self._scorer.get_regularised),
+            weight=self.weight,
+            relevance=self.relevance,
+            reward=self.reward,
+            seeds=learner_seeds,
+            device=device,
+        )
+        self._clock = Clock()
+        self._runner = JobRunner(threaded=self.schedule.mode == "async")
+        self._closed = False
+        self._process = os.getpid()
+
+    @classmethod
+    def from_task(cls, name: str, *, preset: str | None = None, **overrides: Any) -> Self:
+        """Returns the engine of a registered task.
+
+        Args:
+            name: such as "hammer-v3".
+            preset: a preset of the task file.
+            overrides: arguments of this class, over those of the task.
+        """
+        own = {key: overrides.pop(key) for key in ("seed", "device", "mode") if key in overrides}
+        scorer = overrides.pop("scorer", None)
+        spec = get_task(name, preset, **overrides, scorer=scorer if isinstance(scorer, str) else None)
+        return cls(
+            *(spec.prompt, spec.scorer if scorer is None else scorer),
+            method=spec.method,
+            weight=spec.weight,
+            baseline_prompt=spec.baseline_prompt,
+            alpha=spec.alpha,
+            relevance=spec.relevance,
+            reward=spec.reward,
+            schedule=spec.schedule,
+            **own,
+        )
+
+    def for_prompt(self, prompt: str) -> Self:
+        """Returns a new engine of another prompt that has learned nothing yet: the same settings, seed and scorer.
+
+        Raises:
+            ConfigError: the prompt is no text, or blank.
+        """
+        return type(self)(**self.options | {"prompt": prompt, "scorer": self.scorer})
+
+    @property
+    def scorer(self) -> Scorer:
+        """The frozen encoder, loaded now if it was not."""
+        return self._scorer.get()
+
+    @property
+    def snapshot(self) -> RewardSnapshot:
+        """The latest published reward; shapes to zeros before the first update."""
+        return self._learner.snapshot
+
+    @property
+    def version(self) -> int:
+        """Updates published so far."""
+        return self.snapshot.version
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def gallery(self) -> Gallery:
+        """The best and the worst clips scored so far, with their frames."""
+        return self._learner.gallery
+
+    def score_of(self, clip: Clip) -> NDArray[np.float32] | None:
+        """Returns psi of a clip's views, float32 (V,), None while it was not scored."""
+        return self._learner.scores.get(clip)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that make such an engine again, JSON-safe; a scorer given as an object stands by its name."""
+        return {
+            "prompt": self.prompt,
+            "scorer": self._scorer.name,
+            "method": self.method,
+            "weight": self.weight,
+            "baseline_prompt": self._scorer.baseline_prompt,
+            "alpha": self._scorer.alpha,
+            "relevance": asdict(self.relevance),
+            "reward": asdict(self.reward),
+            "schedule": asdict(self.schedule),
+            "seed": self.seed,
+            "device": self.device,
+        }
+
+    def submit(self, clips: Sequence[Clip]) -> None:
+        """Takes in filmed clips until the next scoring.
+
+        When more are filmed than will be scored, a uniformly random subset of `schedule.max_clips` is kept (reservoir
+        sampling), so that memory is bounded however much is filmed.
+
+        Raises:
+            EngineError: the engine is closed, or this is a child process.
+        """
+        self._require_usable()
+        self._pool.offer(clips)
+
+    def reaches_scoring(self, env_steps: int) -> bool:
+        """Whether `advance(env_steps)` would make a scoring due."""
+        return self._clock.reaches_scoring(env_steps, self.schedule)
+
+    def advance(self, env_steps: int) -> None:
+        """Counts env steps and does, or in "async" mode starts, the work that they make due.
+
+        Work that falls due several times in one call is done once: first scoring, then the update.
+
+        Args:
+            env_steps: steps of all sub-envs together since the last call.
+
+        Raises:
+            EngineError: the worker thread failed (with its error as the cause), the engine is closed, or this is a
+                child process.
+        """
+        self._require_usable()
+        self._clock.advance(env_steps, self.schedule)
+        if self._runner.idle() and (self._clock.score_due or self._clock.update_due):
+            score, update = self._clock.take()
+            clips = self._pool.take() if score else []
+            # The job knows the learner and not the engine, so that an engine nobody holds takes its thread along.
+            self._runner.start(functools.partial(self._learner.work, clips, update=update))
+
+    def shape(
+        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
+    ) -> NDArray[np.float32]:
+        """Returns the term to add to each task reward, under the latest snapshot: see `RewardSnapshot.shape`.
+
+        Args:
+            states: (N, D), the states the actions were taken in.
+            next_states: (N, D); needed by the potential rule alone.
+            terminated: bool (N,); for the potential rule.
+        """
+        return np.asarray(self.snapshot.shape(states, next_states, terminated))
+
+    def evaluate(
+        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
+        return self.snapshot.evaluate(states, next_states, terminated)
+
+    def vlm_reward(self, states: ArrayLike) -> NDArray[np.float32]:
+        """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
+        return np.asarray(self.snapshot.vlm_reward(states))
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet."""
+        counters = {"env_steps": self._clock.env_steps, "clips_dropped": self._pool.dropped, "version": self.version}
+        return {**counters, **asdict(self._learner.metrics)}
+
+    def wait(self) -> None:
+        """Waits until the worker thread has nothing under way, and raises what it failed with."""
+        self._runner.wait()
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything to one .npz file, clips that wait for scoring included; waits for work under way.
+
+        In "sync" mode an engine loaded from it goes on exactly as this one.
+        """
+        self.wait()
+        header = {
+            "format": FORMAT,
+            "options": self.options,
+            "clock": asdict(self._clock),
+            "pool": self._pool.header(),
+        }
+        write_arrays(path, header, nested(learner=self._learner.state_dict(), pool=self._pool.state_dict()))
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, scorer: str | Scorer | None = None, device: str | None = None, mode: str | None = None
+    ) -> Self:
+        """Returns the engine that was saved.
+
+        Args:
+            path: a file written by `save`.
+            scorer: the encoder, if the saved engine had been given an object; its embeddings must be the same.
+            device: where to go on, if elsewhere.
+            mode: "sync" or "async", if otherwise than before.
+
+        Raises:
+            EngineError: not a file that `save` wrote, or written by a newer version, or with a scorer of one's own that
+                was not given.
+        """
+        header, arrays = read_arrays(path)
+        if header.get("format") != FORMAT:
+            raise EngineError(
+                f"{path} has format {header.get('format')}, this version reads {FORMAT}; update the package"
+            )
+        if scorer is None and header["options"]["scorer"] not in scorer_names():
+            name = header["options"]["scorer"]
+            raise EngineError(
+                f"{path} was saved with a scorer {name!r} of your own; give RewardEngine.load(scorer=...)"
+            )
+        changes = {"scorer": scorer, "device": device, "mode": mode}
+        engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
+        engine._clock = Clock(**header["clock"])
+        engine._pool.load(header["pool"], group(arrays, "pool"))
+        engine._learner.load_state_dict(group(arrays, "learner"))
+        return engine
+
+    def close(self) -> None:
+        """Ends the worker thread, dropping work under way, and raises its error if that was never raised."""
+        if self._closed:
+            return
+        self._closed = True
+        self._learner.stop()
+        if os.getpid() == self._process:  # a forked child has no thread to end
+            self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise EngineError(_NOT_FOR_CHILDREN)
+
+    def _require_usable(self) -> None:
+        if self._closed:
+            raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
+        if os.getpid() != self._process:
+            raise EngineError(_NOT_FOR_CHILDREN)
+
+
+class _LazyScorer:
+    """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
+
+    __slots__ = ("_device", "_scorer", "alpha", "baseline_prompt", "name")
+
+    def __init__(self, scorer: str | Scorer, device: str, baseline_prompt: str | None, alpha: float) -> None:
+        if isinstance(scorer, RegularisedScorer):
+            if baseline_prompt is not None:
+                raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
+            baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
+        check_baseline(baseline_prompt, alpha)
+        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
+        self.name = scorer if isinstance(scorer, str) else scorer.name
+        self._scorer = None if isinstance(scorer, str) else scorer
+        self._device = device
+
+    def get(self) -> Scorer:
+        if self._scorer is None:
+            self._scorer = load_scorer(self.name, self._device)
+        return self._scorer
+
+    def get_regularised(self) -> Scorer:
+        return regularised(self.get(), self.baseline_prompt, self.alpha)
+
+
+def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
+    """Refuses arguments that cannot work, before anything heavy is loaded."""
+    checked_prompt(prompt)
+    if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
+        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
+    if not (isinstance(seed, Integral) and int(seed) >= 0):
+        raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
+    if method not in get_args(Method):
+        raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
+    if isinstance(scorer, str):
+        if scorer not in scorer_names():
+            raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
+    elif not isinstance(scorer, Scorer):
+        raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")

@@ -1,0 +1,1 @@
+"""What `gymnasium.make` and `make_vec` call for the ids `MVR/<task>`."""

@@ -1,0 +1,1 @@
+"""The pocket scorer: small, bundled with its weights, for laptops and tests."""

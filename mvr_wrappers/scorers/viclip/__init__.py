@@ -1,0 +1,1 @@
+"""ViCLIP: video-language encoders from local files or the model hub."""

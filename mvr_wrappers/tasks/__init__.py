@@ -1,0 +1,1 @@
+"""Tasks: what is filmed, judged and learned, from registry.yaml and users' own files."""

@@ -1,0 +1,103 @@
+"""FollowsEngine: what replay buffers have in common whose shaping follows the reward as it is learned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.errors import EngineError
+
+if TYPE_CHECKING:
+    from mvr_wrappers.engine.engine import RewardEngine
+    from mvr_wrappers.engine.group import EngineGroup
+    from mvr_wrappers.snapshot import RewardSnapshot
+
+
+class FollowsEngine(ABC):
+    """Keeps the shaping of stored transitions that of the latest snapshot of the engine of their prompt.
+
+    The shaping is overwritten as a whole, never corrected by differences, so that errors cannot add up and relabelling
+    twice is relabelling once.
+
+    Attributes:
+        engine: gives the shaping, of several engines the first; None until one is set. It is not pickled: a loaded
+            buffer has none.
+        engines: all engines, where the transitions may be of several prompts.
+    """
+
+    engine: RewardEngine | None
+    engines: EngineGroup | None
+
+    def _follow(self, engine: RewardEngine | EngineGroup | None, rows: int, n_envs: int) -> None:
+        """Prepares for transitions in rows of one for each env."""
+        self._prompts: list[str | None] = [None]  # that were stored; None where there was but one engine
+        self._prompt_at: NDArray[np.int32] | None = None  # (R, E), which of them; None while all are the first
+        self._shape = rows, n_envs
+        self.engine, self.engines = None, None
+        self._labelled_by: dict[str | None, RewardSnapshot] = {}
+        if engine is not None:
+            self.set_engine(engine)
+
+    def set_engine(self, engine: RewardEngine | EngineGroup) -> None:
+        """Takes the shaping from `engine` from now on, that of stored transitions included."""
+        from mvr_wrappers.engine.group import EngineGroup
+
+        self.engines = engine if isinstance(engine, EngineGroup) else None
+        self.engine = engine.first if isinstance(engine, EngineGroup) else engine
+        self._labelled_by = {}
+
+    def relabel(self) -> None:
+        """Brings the shaping of all stored transitions up to date; returns at once if it is.
+
+        Raises:
+            EngineError: there is no engine.
+        """
+        if self.engine is None:
+            raise EngineError(
+                f"this {type(self).__name__} has no engine (a saved one comes back without): call "
+                "set_engine(venv.engine)"
+            )
+        for number, prompt in enumerate(self._prompts):
+            engine = self.engine
+            if self.engines is not None and prompt is not None:
+                engine = self.engines.obtain(prompt)
+            snapshot = engine.snapshot
+            if snapshot is not self._labelled_by.get(prompt):
+                chosen = None if self._prompt_at is None else self._prompt_at == number
+                if chosen is None or chosen.any():
+                    self._overwrite_shaping(snapshot, chosen)
+                self._labelled_by[prompt] = snapshot
+
+    def _note_prompts(self, row: int, infos: Sequence[Mapping[str, Any]]) -> None:
+        """Remembers which prompts the transitions of a row are of.
+
+        Raises:
+            EngineError: the buffer has one engine, and one of them is of another prompt.
+        """
+        numbers = [self._number_of(info.get("prompt")) for info in infos]
+        if self._prompt_at is None and any(numbers):
+            self._prompt_at = np.zeros(self._shape, np.int32)
+        if self._prompt_at is not None:
+            self._prompt_at[row] = numbers
+
+    def _number_of(self, prompt: str | None) -> int:
+        if prompt is not None and self.engines is None and self.engine is not None and prompt != self.engine.prompt:
+            raise EngineError(
+                f"this buffer follows the engine of {self.engine.prompt!r}, and a transition is of {prompt!r}: give it "
+                "all engines, replay_buffer_kwargs={'engine': venv.engines}"
+            )
+        if prompt not in self._prompts:
+            self._prompts.append(prompt)
+        return self._prompts.index(prompt)
+
+    def _without_engine(self) -> dict[str, Any]:
+        """Returns the attributes that are pickled."""
+        return {**self.__dict__, "engine": None, "engines": None, "_labelled_by": {}}
+
+    @abstractmethod
+    def _overwrite_shaping(self, snapshot: RewardSnapshot, chosen: NDArray[np.bool_] | None) -> None:
+        """Computes the shaping of stored transitions under `snapshot`: of those `chosen` (R, E), or of all."""

@@ -1,0 +1,84 @@
+"""The doctor finds this machine fit, and names what mends one that is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import mvr_wrappers.filming
+from mvr_agents.command import commands, doctor
+from mvr_agents.command.arguments import DoctorArgs
+from mvr_wrappers.errors import ConfigError, FilmingError
+from mvr_wrappers.tasks.registry import load_registry
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SECONDS", 0.05)
+
+
+def checks() -> dict[str, doctor.Check]:
+    return {check.name: check for check in doctor.diagnose()}
+
+
+def test_a_fit_machine_has_no_problem_and_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.doctor(DoctorArgs()) == 0
+    printed = capsys.readouterr().out
+    tasks = f"{len(load_registry())} tasks"
+    for words in ("torch", "cores", "MUJOCO_GL", "frames/s", "pocket.safetensors", "weights viclip-l", tasks):
+        assert words in printed
+
+
+def test_missing_weights_are_a_note_that_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    check = checks()["weights viclip-l"]
+    assert check.status == "note" and str(tmp_path) in check.found and "OpenGVLab/ViCLIP-L-14-hf" in check.remedy
+
+
+def test_absent_opengl_is_a_problem_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class NoRenderer:
+        def __init__(self, *arguments: object) -> None:
+            raise FilmingError("OpenGL cannot start (MUJOCO_GL='egl'): no driver. Install libegl1. Then run again.")
+
+    monkeypatch.setattr(mvr_wrappers.filming, "Renderer", NoRenderer)
+    check = checks()["OpenGL"]
+    assert check.status == "problem" and check.remedy == "Install libegl1. Then run again."
+    assert commands.doctor(DoctorArgs()) == 1
+    assert "libegl1" in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "av" else find(name, *rest))
+    check = checks()["extra train"]
+    assert check.status == "note" and "av" in check.found and "mvr-wrappers[train]" in check.remedy
+
+
+def test_a_malformed_registry_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ConfigError("registry.yaml: tasks.x.clip is wrong")
+
+    monkeypatch.setattr(doctor, "load_registry", broken)
+    check = checks()["registry"]
+    assert check.status == "problem" and "tasks.x.clip" in check.found
+
+
+def test_what_jax_sees_is_said_without_loading_it_here() -> None:
+    before = "jax" in sys.modules
+    check = doctor._jax_devices()
+    assert check.status == "ok" and ("cpu" in check.found.lower() or "cuda" in check.found.lower())
+    assert ("jax" in sys.modules) is before
+
+
+def test_a_jax_that_does_not_start_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "jax.py").write_text("raise ImportError('no jaxlib')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check = doctor._jax_devices()
+    assert check.status == "note" and "no jaxlib" in check.found and "--agent sb3-tqc" in check.remedy

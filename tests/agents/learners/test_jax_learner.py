@@ -1,0 +1,75 @@
+"""The JAX learner has the published hyper-parameters, and acts alike after it was saved and loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax")
+
+from mvr_agents.learners import LEARNERS, jax_tqc, learner
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.sb3 import make_vec_env
+from mvr_wrappers.tasks.registry import get_task
+from tests.agents.learners.test_sb3_tqc import pendulums
+from tests.support.tiny_task import learned_engine
+
+SMALL: dict[str, Any] = {"buffer_size": 100, "batch_size": 8, "net_arch": [8]}
+
+
+def test_hyper_parameters_are_the_published_ones() -> None:
+    agent = jax_tqc.make(pendulums(), get_task("hammer-v3").agent, seed=0, device="cpu")
+    assert (agent.batch_size, agent.buffer_size, agent.learning_starts) == (256, 1_000_000, 10_000)
+    assert (agent.tau, agent.gamma, agent.gradient_steps, agent.train_freq.frequency) == (0.005, 0.99, 16, 8)
+    assert agent.top_quantiles_to_drop_per_net == 5 and agent.ent_coef == "auto"
+    assert agent.use_sde and agent.sde_sample_freq == 4 and agent.policy.spec.actor.use_sde
+    assert agent.lr_schedule(1.0) == 6e-4
+    np.testing.assert_allclose(agent.lr_schedule(0.5), (6e-4 + 5e-5) / 2)
+    np.testing.assert_allclose(agent.lr_schedule(0.0), 5e-5)
+    options = agent.policy.options
+    assert (options.net_arch, options.n_critics, options.n_quantiles) == ([256, 256, 256], 2, 50)
+    assert not options.layer_norm
+
+
+def test_layer_norm_and_returns_of_several_steps_are_passed_on() -> None:
+    settings = {**get_task("hammer-v3").agent, **SMALL, "layer_norm": True, "n_steps": 3}
+    agent = jax_tqc.make(pendulums(), settings, seed=0, device="cpu")
+    assert "LayerNorm_0" in str(agent.policy.state_dict().keys())
+    assert agent.n_steps == 3 and agent.replay_buffer.n_steps == 3
+
+
+def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
+    venv = pendulums()
+    agent = jax_tqc.make(venv, {**get_task("hammer-v3").agent, **SMALL}, seed=0, device="cpu")
+    agent.save(tmp_path / "model.zip")
+    loaded = jax_tqc.load(tmp_path / "model.zip", device="cpu")
+    observation = venv.reset()
+    expected, _ = agent.predict(observation, deterministic=True)
+    np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    settings = get_task("hammer-v3").agent
+    with pytest.raises(ConfigError, match="50 of 50 quantiles"):
+        jax_tqc.make(pendulums(), {**settings, "top_quantiles_to_drop_per_net": 50}, seed=0)
+    with pytest.raises(ConfigError, match="unknown device 'abacus'"):
+        jax_tqc.make(pendulums(), settings, seed=0, device="abacus")
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("relabel", [True, False])
+def test_every_learner_relabels_unless_told_not_to(name: str, relabel: bool) -> None:
+    from mvr_wrappers.sb3 import RewardLogger
+    from mvr_wrappers.wrappers.relabelling import FollowsEngine
+
+    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine())
+    settings = {**get_task("tiny").agent, **SMALL, "learning_starts": 100}
+    module = learner(name)
+    agent = module.make(venv, settings, seed=0, device="cpu", relabel=relabel)
+    agent.learn(4, callback=RewardLogger())
+    module.wait(agent)
+    buffer = agent.replay_buffer
+    assert (isinstance(buffer, FollowsEngine) and buffer.engine is venv.engine) is relabel

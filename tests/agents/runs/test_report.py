@@ -1,0 +1,84 @@
+"""The table at the end says what metrics.csv says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
+from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.metrics import MetricsRow, MetricsWriter
+from mvr_agents.runs.report import early_and_late, report
+from mvr_agents.runs.run_dir import RunDirectory
+
+
+def test_early_and_late_begin_after_the_first_update() -> None:
+    metrics = {
+        "updates": np.array([0, 0, 1, 1, 1, 2, 2, 2]),
+        "vlm_reward": np.array([0.0, 0.0, -4.0, -3.0, np.nan, -2.0, -1.5, -1.0]),
+    }
+    assert early_and_late(metrics, share=0.4) == (-3.5, -1.25)
+    assert early_and_late(metrics, share=0.01) == (-4.0, -1.0)
+
+
+def test_without_an_update_there_is_no_early_and_late() -> None:
+    assert np.isnan(early_and_late({"updates": np.zeros(3), "vlm_reward": np.zeros(3)})).all()
+
+
+def render(run: RunDirectory) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(report(run))
+    return capture.get()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path, learner={"steps": 200}))
+    writer = MetricsWriter(run.metrics)
+    writer.write(MetricsRow(step=0, seconds=2.0, eval_return=-50.0, eval_success=0.1, eval_seconds=2.0))
+    writer.write(MetricsRow(step=100, seconds=5.0, vlm_reward=-0.75, updates=1, clips_scored=30))
+    writer.write(
+        MetricsRow(
+            *(200, 10.0),
+            **{"eval_return": -20.0, "eval_success": 0.6, "vlm_reward": -0.25, "updates": 2, "clips_scored": 1234},
+            **{
+                "learner_seconds": 3.0,
+                "film_seconds": 1.0,
+                "score_seconds": 0.5,
+                "update_seconds": 0.5,
+                "eval_seconds": 4.0,
+            },
+        )
+    )
+    return run
+
+
+def test_the_report_has_before_and_after_work_time_and_files(run: RunDirectory) -> None:
+    text = " ".join(render(run).split())
+    for words in ("-50.0 │ -20.0", "10% │ 60%", "-0.750 │ -0.250", "1,234", "200 steps"):
+        assert words in text
+    assert "envs and the rest │ 1.0 │ 10%" in text
+    assert str(run.path) in text and "metrics.csv" in text
+    assert "filmstrip" not in text  # files that were not written are not named
+
+
+def test_what_the_engine_s_thread_does_is_no_share_of_the_time(run: RunDirectory) -> None:
+    text = " ".join(render(run).split())
+    assert "filming │ 1.0 │ 10%" in text and "in parallel" not in text
+    run.config.write_text(run.config.read_text().replace("mode: sync", "mode: async"))
+    text = " ".join(render(run).split())
+    assert "filming │ 1.0 │ in parallel" in text and text.count("in parallel") == 3
+
+
+def test_a_run_that_was_stopped_says_so(run: RunDirectory) -> None:
+    run.config.write_text(run.config.read_text().replace("steps: 200\n", "steps: 900\n"))
+    assert "stopped at 200 of 900 steps" in render(run)
+
+
+def test_a_run_that_ended_at_once_has_a_report_too(run: RunDirectory) -> None:
+    MetricsWriter(run.metrics).write(MetricsRow(step=0, seconds=0.0))
+    assert "│ -" in render(run)

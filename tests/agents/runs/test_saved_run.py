@@ -1,0 +1,54 @@
+"""What was trained can be loaded, evaluated and filmed; what was not is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
+from mvr_agents import cli
+from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.policies import make_policy
+from mvr_agents.runs.run_dir import RunDirectory
+from mvr_agents.runs.saved_run import SavedRun
+from mvr_agents.runs.training import train
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.tasks.registry import get_task
+from tests.agents.runs.test_training import config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    return train(config(tmp_path_factory.mktemp("outputs"), learner={"steps": 80}), progress=False)
+
+
+def test_evaluation_repeats_the_last_one_of_training(run: RunDirectory) -> None:
+    saved = SavedRun.open(run.path, "cpu")
+    result = saved.evaluate(episodes=2)
+    np.testing.assert_allclose(result.mean_return, read_metrics(run.metrics)["eval_return"][-1], rtol=1e-5)
+    assert result.lengths.tolist() == [40, 40]
+    assert saved.evaluate(episodes=1, seed=5).mean_return != saved.evaluate(episodes=1).mean_return
+
+
+def test_mvr_eval_prints_and_films(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["eval", str(run.path), "--episodes", "2", "--video", "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert "task return" in printed and "success" in printed
+    assert (run.path / "episode.mp4").is_file() and (run.path / "episode.png").is_file()
+
+
+def test_a_run_is_a_policy_of_tasks_with_its_actions(run: RunDirectory) -> None:
+    space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action = make_policy(str(run.path), get_task("tiny"), space, seed=0, device="cpu")(np.zeros(4))
+    assert space.contains(action)
+    with pytest.raises(ConfigError, match=r"trained on tiny, whose .* are not those of hammer-v3"):
+        make_policy(str(run.path), get_task("hammer-v3"), gym.spaces.Box(-1, 1, (4,)), seed=0)
+
+
+def test_a_run_without_an_agent_is_refused(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(run.config.read_text())
+    with pytest.raises(ConfigError, match=r"has no model\.zip"):
+        SavedRun.open(tmp_path)

@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError
+from mvr_wrappers.settings import ScheduleSettings
+from tests.support.clip_factory import STATE_DIM, make_clips
+from tests.support.fake_scorer import FakeScorer
+
+SMALL = {"hidden": 16, "pairs": 16, "steps_per_epoch": 5, "max_steps": 10, "patience": 2, "references": 3}
+OFTEN = {"score_every": 10, "update_every": 20}
+STATES = np.random.default_rng(9).normal(size=(7, STATE_DIM)).astype(np.float32)
+
+
+class RedScorer(FakeScorer):
+    """Likes red: psi grows with the mean of the red channel, whatever the prompt."""
+
+    name, embed_dim = "red", 2
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def embed_video(self, frames: np.ndarray) -> np.ndarray:
+        assert frames.dtype == np.uint8 and frames.ndim == 5
+        self.batches.append(len(frames))
+        angle = frames[..., 0].mean(axis=(1, 2, 3)) / 255 * np.pi / 2
+        return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
+
+    def embed_text(self, prompts: list[str]) -> np.ndarray:
+        return np.tile(np.array([1, 0], np.float32), (len(prompts), 1))
+
+
+def make_engine(**options: Any) -> RewardEngine:
+    given = {"scorer": RedScorer(), "relevance": SMALL, "schedule": OFTEN} | options
+    return RewardEngine("red everywhere", **given)
+
+
+@pytest.fixture
+def engine() -> Iterator[RewardEngine]:
+    with make_engine() as engine:
+        yield engine
+
+
+def drive(engine: RewardEngine, rounds: int = 4, seed: int = 0) -> None:
+    for step in range(rounds):
+        engine.submit(make_clips(12, seed=seed + step))
+        engine.advance(10)
+
+
+def same_state(one: RewardEngine, other: RewardEngine) -> None:
+    ours, theirs = one._learner.state_dict(), other._learner.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        if not name.endswith("_seconds"):
+            np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+class TestSchedule:
+    def test_zeros_before_the_first_update(self, engine: RewardEngine) -> None:
+        engine.submit(make_clips(12))
+        engine.advance(19)
+        assert engine.version == 0
+        np.testing.assert_array_equal(engine.shape(STATES), np.zeros(7, np.float32))
+        np.testing.assert_array_equal(engine.vlm_reward(STATES), np.zeros(7, np.float32))
+
+    def test_scores_and_updates_when_a_multiple_is_crossed(self, engine: RewardEngine) -> None:
+        engine.submit(make_clips(12))
+        engine.advance(9)
+        assert engine.metrics()["clips_scored"] == 0
+        engine.advance(1)
+        assert engine.metrics()["clips_scored"] == 12
+        engine.advance(9)
+        assert engine.version == 0
+        engine.advance(4)  # 23: past the second scoring, which has nothing to score, and the first update
+        assert engine.version == engine.metrics()["updates"] == 1
+        engine.advance(16)  # 39
+        assert engine.version == 1
+        engine.advance(1)
+        assert engine.version == 2
+
+    def test_several_thresholds_in_one_call_are_one_scoring_and_then_one_update(self, engine: RewardEngine) -> None:
+        engine.submit(make_clips(12))
+        engine.advance(95)  # nine scorings and four updates are due
+        assert engine.metrics()["clips_scored"] == 12
+        assert engine.version == 1
+
+    def test_an_update_without_enough_clips_publishes_nothing(self, engine: RewardEngine) -> None:
+        engine.submit(make_clips(1))
+        engine.advance(20)
+        assert engine.version == engine.metrics()["updates"] == 0
+
+    def test_shaping_follows_what_the_scorer_likes(self) -> None:
+        engine = make_engine(relevance={**SMALL, "max_steps": 60})
+        drive(engine, rounds=6)
+        bad, good = np.zeros((2, 20, STATE_DIM), np.float32)
+        bad[:, 0], good[:, 0] = -1, 1
+        assert engine.shape(good).mean() > engine.shape(bad).mean() + 0.01
+        np.testing.assert_allclose(engine.shape(good), 0.1 * engine.vlm_reward(good), rtol=1e-6)
+        for both, alone in zip(engine.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True):
+            np.testing.assert_array_equal(both, alone)
+
+    def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
+        drive(engine)
+        states = engine._learner._reference.states
+        f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
+        assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
+        assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)
+
+
+class TestScoring:
+    def test_frames_of_all_clips_and_views_share_batches(self) -> None:
+        scorer = RedScorer()
+        engine = make_engine(scorer=scorer)
+        engine.submit(make_clips(15, n_views=3))
+        engine.advance(10)
+        assert scorer.batches == [32, 13]
+        metrics = engine.metrics()
+        assert (metrics["clips_scored"], metrics["videos_scored"]) == (15, 45)
+
+    def test_scores_are_cosines_and_rows_stay_together(self, engine: RewardEngine) -> None:
+        clips = make_clips(9, n_views=2)
+        engine.submit(clips)
+        engine.advance(10)
+        red = np.array([clip.frames[..., 0].mean(axis=(1, 2, 3)) for clip in clips])
+        psi = np.sin(red / 255 * np.pi / 2)
+        assert engine.metrics()["mean_score"] == pytest.approx(psi.mean(), abs=1e-5)
+        best, worst = np.argsort(-psi.mean(1))[:2], np.argsort(psi.mean(1))[:2]
+        for order, pictures in ((best, engine.gallery.best), (worst, engine.gallery.worst)):
+            np.testing.assert_allclose([p.scores for p in pictures], psi[order], atol=1e-6)
+            for picture, index in zip(pictures, order, strict=True):
+                np.testing.assert_array_equal(picture.frames, clips[index].frames)
+
+    def test_at_most_max_clips_are_kept_and_scored(self) -> None:
+        engine = make_engine(schedule={**OFTEN, "max_clips": 5})
+        for seed in range(4):
+            engine.submit(make_clips(4, seed=seed))
+        assert len(engine._pool) == 5
+        engine.advance(10)
+        metrics = engine.metrics()
+        assert (metrics["clips_scored"], metrics["clips_dropped"]) == (5, 11)
+
+    def test_which_clips_are_kept_is_uniform(self) -> None:
+        kept = np.zeros(12)
+        clips = make_clips(12)
+        for seed in range(400):
+            engine = make_engine(seed=seed, schedule={"max_clips": 3})
+            engine.submit(clips)
+            for clip in engine._pool.take():
+                kept[[clip is other for other in clips]] += 1
+        assert kept.sum() == 1200
+        assert (np.abs(kept - 100) < 45).all()  # 400 draws of 3 in 12: deviation 8.7 a clip
+
+
+class TestRepeating:
+    def test_one_seed_gives_the_same_rewards_to_the_bit(self) -> None:
+        one, other = make_engine(seed=3), make_engine(seed=3)
+        drive(one)
+        drive(other)
+        np.testing.assert_array_equal(one.shape(STATES), other.shape(STATES))
+        same_state(one, other)
+
+    def test_seeds_differ(self) -> None:
+        one, other = make_engine(seed=3), make_engine(seed=4)
+        drive(one)
+        drive(other)
+        assert not np.array_equal(one.shape(STATES), other.shape(STATES))
+
+    def test_a_saved_engine_goes_on_to_the_bit(self, tmp_path: Path) -> None:
+        scorer = RedScorer()
+        straight = make_engine(scorer=scorer, schedule={**OFTEN, "max_clips": 7})
+        drive(straight)
+        straight.submit(make_clips(9, seed=50))  # two of which the pool drops
+        straight.advance(7)
+        straight.save(tmp_path / "engine.npz")
+        resumed = RewardEngine.load(tmp_path / "engine.npz", scorer=scorer)
+        assert resumed.options | {"scorer": None} == straight.options | {"scorer": None}
+        np.testing.assert_array_equal(resumed.shape(STATES), straight.shape(STATES))
+        for engine in (straight, resumed):
+            engine.submit(make_clips(3, seed=60))
+            engine.advance(3)
+            drive(engine, seed=70)
+        assert resumed.version == straight.version > 2
+        np.testing.assert_array_equal(resumed.shape(STATES), straight.shape(STATES))
+        same_state(straight, resumed)
+        drop = {"score_seconds", "update_seconds"}
+        ours, theirs = ({k: v for k, v in e.metrics().items() if k not in drop} for e in (straight, resumed))
+        assert ours == theirs
+
+    def test_a_scorer_of_one_s_own_is_asked_for(self, tmp_path: Path, engine: RewardEngine) -> None:
+        engine.advance(np.int64(3))
+        engine.save(tmp_path / "engine.npz")
+        with pytest.raises(EngineError, match=r"'red'.*scorer="):
+            RewardEngine.load(tmp_path / "engine.npz")
+        assert RewardEngine.load(tmp_path / "engine.npz", scorer=RedScorer()).metrics()["env_steps"] == 3
+
+    def test_a_fresh_engine_can_be_saved(self, tmp_path: Path, engine: RewardEngine) -> None:
+        engine.save(tmp_path / "deep" / "engine.npz")
+        resumed = RewardEngine.load(tmp_path / "deep" / "engine.npz", scorer=RedScorer(), mode="async")
+        assert resumed.version == 0 and resumed.schedule.mode == "async"
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["engine.npz"]
+
+    def test_files_hold_no_pickles(self, tmp_path: Path, engine: RewardEngine) -> None:
+        drive(engine)
+        engine.save(tmp_path / "engine.npz")
+        with np.load(tmp_path / "engine.npz", allow_pickle=False) as file:
+            assert all(file[name].dtype != object for name in file.files)
+
+    def test_damaged_and_missing_files(self, tmp_path: Path, engine: RewardEngine) -> None:
+        with pytest.raises(EngineError, match="there is no file"):
+            RewardEngine.load(tmp_path / "absent.npz")
+        path = tmp_path / "engine.npz"
+        engine.save(path)
+        path.write_bytes(path.read_bytes()[:-300])
+        with pytest.raises(EngineError, match="not a whole engine file"):
+            RewardEngine.load(path)
+        np.savez(path, something=np.zeros(3))
+        with pytest.raises(EngineError, match="not a whole engine file"):
+            RewardEngine.load(path)
+
+
+class GatedScorer(RedScorer):
+    """Embeds once the gate is opened, and fails if it was told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.gate, self.entered, self.error = threading.Event(), threading.Event(), error
+
+    def embed_video(self, frames: np.ndarray) -> np.ndarray:
+        self.entered.set()
+        assert self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        return super().embed_video(frames)
+
+
+def engine_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("mvr-engine")]
+
+
+class TestAsync:
+    def test_advance_does_not_wait_and_due_work_is_made_up_for_once(self) -> None:
+        scorer = GatedScorer()
+        engine = make_engine(scorer=scorer, mode="async")
+        engine.submit(make_clips(12))
+        engine.advance(10)
+        assert scorer.entered.wait(10)
+        engine.submit(make_clips(5, seed=1))
+        for _ in range(10):
+            engine.advance(10)
+        np.testing.assert_array_equal(engine.shape(STATES), np.zeros(7, np.float32))
+        assert engine.metrics()["clips_scored"] == 0
+        scorer.gate.set()
+        engine.wait()
+        assert (engine.metrics()["clips_scored"], engine.version) == (12, 0)
+        engine.advance(1)  # the thread is free: what fell due meanwhile is done, once
+        engine.wait()
+        assert (engine.metrics()["clips_scored"], engine.version) == (17, 1)
+        assert len(engine_threads()) == 1
+        engine.close()
+        assert engine_threads() == []
+
+    def test_it_learns_what_sync_learns(self) -> None:
+        sync, threaded = make_engine(), make_engine(mode="async")
+        for step in range(4):
+            for engine in (sync, threaded):
+                engine.submit(make_clips(12, seed=step))
+                engine.advance(10)
+                engine.wait()
+        np.testing.assert_array_equal(threaded.shape(STATES), sync.shape(STATES))
+        same_state(sync, threaded)
+        threaded.close()
+
+    def test_an_error_is_raised_with_its_cause_at_the_next_advance(self) -> None:
+        boom = FloatingPointError("the encoder broke")
+        scorer = GatedScorer(boom)
+        engine = make_engine(scorer=scorer, mode="async")
+        engine.submit(make_clips(2))
+        engine.advance(10)
+        scorer.gate.set()
+        with pytest.raises(EngineError, match="the encoder broke"):
+            engine.wait()
+        with pytest.raises(EngineError, match="the encoder broke") as caught:
+            engine.advance(1)
+        assert caught.value.__cause__ is boom
+        engine.close()
+        assert engine_threads() == []
+
+    def test_close_raises_an_error_that_was_never_seen(self) -> None:
+        scorer = GatedScorer(FloatingPointError("unseen"))
+        engine = make_engine(scorer=scorer, mode="async")
+        engine.submit(make_clips(2))
+        engine.advance(10)
+        assert scorer.entered.wait(10)
+        scorer.gate.set()
+        with pytest.raises(EngineError, match="unseen"):
+            engine.close()
+        engine.close()
+
+    def test_close_drops_batches_that_were_not_begun(self) -> None:
+        scorer = GatedScorer()
+        engine = make_engine(scorer=scorer, mode="async")
+        engine.submit(make_clips(100))
+        engine.advance(10)
+        assert scorer.entered.wait(10)
+        threading.Timer(0.1, scorer.gate.set).start()
+        engine.close()
+        assert scorer.batches == [32]
+        assert engine.metrics()["clips_scored"] == 0
+
+    def test_an_engine_nobody_holds_takes_its_thread_along(self) -> None:
+        engine = make_engine(mode="async")
+        drive(engine, rounds=1)
+        engine.wait()
+        del engine
+        deadline = time.monotonic() + 5
+        while engine_threads() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine_threads() == []
+
+    def test_the_interpreter_exits_cleanly_without_close(self) -> None:
+        code = "from tests.engine.test_engine import make_engine, drive\n"
+        code += "engine = make_engine(mode='async')\ndrive(engine)\n"
+        result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+class TestWrongUse:
+    @pytest.mark.parametrize("copier", [pickle.dumps, copy.deepcopy, copy.copy])
+    def test_an_engine_is_not_copied(self, engine: RewardEngine, copier: Any) -> None:
+        with pytest.raises(EngineError, match=r"mvr_wrappers\.sb3\.make_vec_env.*gym\.make_vec"):
+            copier(engine)
+
+    def test_a_forked_child_is_refused(self, engine: RewardEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(EngineError, match=r"child process.*gym\.make_vec"):
+            engine.advance(1)
+        with pytest.raises(EngineError, match="child process"):
+            engine.submit([])
+
+    def test_a_closed_engine_is_refused(self) -> None:
+        engine = make_engine()
+        engine.close()
+        for call in (lambda: engine.advance(1), lambda: engine.submit([])):
+            with pytest.raises(EngineError, match="was closed"):
+                call()
+
+    @pytest.mark.parametrize("prompt", ["", "  \n", None])
+    def test_an_empty_prompt(self, prompt: Any) -> None:
+        with pytest.raises(ConfigError, match="one sentence"):
+            RewardEngine(prompt)
+
+    @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much"])
+    def test_a_weight_that_cannot_work(self, weight: Any) -> None:
+        with pytest.raises(ConfigError, match="weight"):
+            make_engine(weight=weight)
+
+    @pytest.mark.parametrize("seed", [-1, 0.5, None])
+    def test_a_seed_that_cannot_work(self, seed: Any) -> None:
+        with pytest.raises(ConfigError, match="seed"):
+            make_engine(seed=seed)
+
+    def test_unknown_names_and_the_nearest_ones(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"'mvv'.*mvr"):
+            make_engine(method="mvv")
+        with pytest.raises(UnknownNameError, match=r"'pockett'.*pocket"):
+            make_engine(scorer="pockett")
+        with pytest.raises(ConfigError, match="scorer"):
+            make_engine(scorer=7)
+        with pytest.raises(ConfigError, match="mode"):
+            make_engine(mode="later")
+
+    def test_clips_of_another_shape(self, engine: RewardEngine) -> None:
+        clip = make_clips(1)[0]
+        engine.submit([*make_clips(3), Clip(clip.states[:, :2], clip.frames, clip.views)])
+        with pytest.raises(ConfigError, match="states of shape"):
+            engine.advance(10)
+
+
+def test_settings_objects_and_mappings_mean_the_same() -> None:
+    one = make_engine(schedule=ScheduleSettings(score_every=10, update_every=20))
+    assert one.options["schedule"] == make_engine().options["schedule"]
+
+
+def test_from_task_takes_the_registry_and_the_overrides() -> None:
+    engine = RewardEngine.from_task("hammer-v3", weight=0.5, scorer=RedScorer(), seed=7, schedule={"max_clips": 9})
+    assert engine.prompt == "a robot gripper hammering a screw on the wall"
+    assert (engine.weight, engine.seed, engine.scorer.name) == (0.5, 7, "red")
+    assert (engine.schedule.max_clips, engine.schedule.score_every) == (9, 10_000)
+    assert RewardEngine.from_task("hammer-v3", preset="paper", scorer="pocket").reward.baseline == "none"

@@ -1,0 +1,139 @@
+"""RelabelReplayBuffer under every algorithm, with returns of one and of several steps."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3")
+
+from sb3_contrib import TQC
+from stable_baselines3 import DDPG, SAC, TD3
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from mvr_wrappers.errors import ConfigError, EngineError
+from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
+from tests.sb3.test_vec_env import LASTS, SMALL, actions_of, drive, publish, shaped
+from tests.support.tiny_task import learned_engine
+
+GAMMA = 0.9
+
+
+def fill(buffers: list[ReplayBuffer], venv: Any, steps: int) -> None:
+    """Adds the transitions of one drive to all buffers."""
+    before, taken = drive(venv, steps)
+    actions = actions_of(steps, venv.num_envs)
+    for observations, action, (after, rewards, dones, infos) in zip(before, actions, taken, strict=True):
+        last = np.array([info.get("terminal_observation", row) for info, row in zip(infos, after, strict=True)])
+        for buffer in buffers:
+            buffer.add(observations, last, action, rewards, dones, infos)
+
+
+def sampled(buffer: ReplayBuffer, env: VecNormalize | None = None) -> list[np.ndarray]:
+    np.random.seed(3)  # noqa: NPY002 - SB3's buffers draw from it
+    return [part.numpy() for part in buffer.sample(200, env) if part is not None]
+
+
+@pytest.mark.parametrize("lasts", [(9,), LASTS])
+@pytest.mark.parametrize("truncates", [False, True])
+@pytest.mark.parametrize(("rows", "steps"), [(40, 30), (40, 55)])  # with room left, and written over
+def test_n_step_returns_are_those_of_sb3_on_the_relabelled_sums(
+    lasts: Any, truncates: bool, rows: int, steps: int
+) -> None:
+    engine = learned_engine()
+    venv = shaped(engine, truncates, lasts)
+    arguments = (rows * len(lasts), venv.observation_space, venv.action_space, "cpu", len(lasts))
+    ours = RelabelReplayBuffer(*arguments, engine=engine, n_steps=4, gamma=GAMMA)
+    theirs = NStepReplayBuffer(*arguments, n_steps=4, gamma=GAMMA)
+    fill([ours, theirs], venv, steps)
+    stale = theirs.rewards.copy()
+    publish(engine)
+    ours.relabel()
+    theirs.rewards = ours.rewards + ours.shaping
+    assert np.abs(theirs.rewards - stale).max() > 0.1
+    for normalised in (None, VecNormalize(venv, norm_obs=False, clip_reward=0.5)):
+        for our_part, their_part in zip(sampled(ours, normalised), sampled(theirs, normalised), strict=True):
+            np.testing.assert_allclose(our_part, their_part, rtol=1e-5, atol=1e-6)
+
+
+def test_returns_stop_at_episodes_ends_and_at_the_newest_row() -> None:
+    venv = shaped(learned_engine(), lasts=(9,))
+    buffer = RelabelReplayBuffer(9, venv.observation_space, venv.action_space, "cpu", engine=venv.engine, n_steps=4)
+    fill([buffer], venv, 11)  # rows 0 and 1 are the newest
+    buffer.rewards[:, 0], buffer.shaping[:, 0] = np.arange(9), 100.0
+    buffer.dones[:, 0] = np.isin(np.arange(9), [2, 5, 8])
+    buffer.gamma = 0.5
+    rewards, lengths = buffer._returns(np.array([0, 1, 2, 3, 4, 7]), np.zeros(6, int), None)
+    np.testing.assert_array_equal(lengths, [2, 1, 1, 3, 2, 2])
+    expected = [100 + 101 / 2, 101, 102, 103 + 104 / 2 + 105 / 4, 104 + 105 / 2, 107 + 108 / 2]
+    np.testing.assert_allclose(rewards, expected)
+
+
+def test_one_step_leaves_the_discount_to_the_algorithm() -> None:
+    venv = shaped(learned_engine())
+    buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, engine=venv.engine)
+    fill([buffer], venv, 10)
+    assert buffer.sample(4).discounts is None
+
+
+@pytest.mark.parametrize("rule", ["additive", "potential"])
+@pytest.mark.parametrize("lasts", [(9,), LASTS])
+def test_twice_is_once(rule: str, lasts: Any) -> None:
+    engine = learned_engine(rule)
+    venv = shaped(engine, lasts=lasts)
+    arguments = (90, venv.observation_space, venv.action_space, "cpu", len(lasts))
+    buffer = RelabelReplayBuffer(*arguments, engine=engine)
+    fill([buffer], venv, 20)
+    publish(engine, rule)
+    buffer.relabel()
+    once = buffer.shaping.copy()
+    for _ in range(2):
+        buffer.set_engine(engine)  # has it computed anew
+        buffer.relabel()
+        np.testing.assert_array_equal(buffer.shaping, once)
+
+
+@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize("algorithm", [SAC, TD3, DDPG, partial(TQC, top_quantiles_to_drop_per_net=2)])
+def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int, n_envs: int) -> None:
+    venv = make_vec_env("MVR/tiny", n_envs=n_envs, engine=learned_engine())
+    kwargs = {"engine": venv.engine, "n_steps": n_steps, "gamma": GAMMA}
+    small = copy.deepcopy(SMALL)  # SB3 adds to policy_kwargs
+    model = algorithm(
+        *("MlpPolicy", venv), **small, gamma=GAMMA, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs
+    )
+    model.learn(40, callback=RewardLogger())
+    publish(venv.engine)
+    model.learn(10, callback=RewardLogger(), reset_num_timesteps=False)
+    buffer = model.replay_buffer
+    newest = buffer.size() - 1  # came with the new snapshot, after the last sample
+    states = buffer.observations[:newest].reshape(-1, 4)
+    np.testing.assert_allclose(buffer.shaping[:newest].ravel(), venv.engine.shape(states), rtol=1e-4, atol=1e-5)
+    assert model._n_updates > 0 and buffer.n_steps == n_steps
+
+
+def test_a_saved_buffer_keeps_its_steps_and_wants_an_engine() -> None:
+    venv = shaped(learned_engine())
+    arguments = (90, venv.observation_space, venv.action_space, "cpu", 3)
+    buffer = RelabelReplayBuffer(*arguments, engine=venv.engine, n_steps=3, gamma=GAMMA)
+    fill([buffer], venv, 10)
+    loaded = pickle.loads(pickle.dumps(buffer))
+    with pytest.raises(EngineError, match=r"RelabelReplayBuffer has no engine.*set_engine"):
+        loaded.sample(4)
+    loaded.set_engine(venv.engine)
+    for ours, theirs in zip(sampled(loaded), sampled(buffer), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("n_steps", [0, 31])
+def test_steps_that_do_not_fit_are_refused(n_steps: int) -> None:
+    venv = shaped(learned_engine())
+    with pytest.raises(ConfigError, match=f"n_steps={n_steps} does not fit a replay buffer of 30 steps"):
+        RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, n_steps=n_steps)

@@ -1,0 +1,179 @@
+"""Scores against prompts, plain and with goal-baseline regularisation, by hand and by the published formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import tests.support.tiny_task
+from mvr_agents import cli
+from mvr_agents.command import dispatch
+from mvr_agents.runs.config import TrainConfig
+from mvr_wrappers import MultiViewVLMRewardWrapper, RewardEngine, get_task
+from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.scorers import Goal, Scorer, load_scorer, register_scorer, registry
+from mvr_wrappers.scorers.goal import RegularisedScorer, goal_baseline, regularised
+from tests.support.clip_factory import make_clips
+from tests.support.tiny_env import TinyEnv
+
+
+def unit(*rows: tuple[float, ...]) -> np.ndarray:
+    array = np.array(rows, np.float32)
+    return array / np.linalg.norm(array, axis=-1, keepdims=True)
+
+
+def test_by_hand() -> None:
+    # Baseline and goal along the axes: the line through them has direction (-1, 1, 0) / sqrt 2.
+    goal, baseline = unit((0, 1, 0))[0], unit((1, 0, 0))[0]
+    videos = unit((0, 1, 0), (1, 0, 0), (0, 0, 1), (1, 1, 0))
+    # s = (0, 0, 1): q = (0, -1, 1), <q, u> = -1 / sqrt 2. At alpha 1 psi = 1 - 1/4.
+    # s = (1, 1, 0) / sqrt 2: q = (r, r - 1, 0), r = 1 / sqrt 2, <q, u> = -1 / sqrt 2 as well.
+    np.testing.assert_allclose(goal_baseline(videos, goal, baseline, 1.0), [1, 0, 0.75, 0.75], atol=1e-6)
+    # At alpha 1/2 a quarter of ||q||^2 counts, and three quarters of <q, u>^2: for (0, 0, 1) 1 - (2/4 + 3/8) / 2.
+    r = 0.5**0.5
+    expected = [1, 0, 1 - 0.5 * (0.5 + 0.375), 1 - 0.5 * (0.25 * (2 - 2 * r) + 0.375)]
+    np.testing.assert_allclose(goal_baseline(videos, goal, baseline, 0.5), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_equals_the_published_formula(alpha: float, rng: np.random.Generator) -> None:
+    videos, (goal, baseline) = unit(*rng.normal(size=(7, 6))), unit(*rng.normal(size=(2, 6)))
+    expected = []
+    for s in videos.astype(np.float64):
+        direction = goal.astype(np.float64) - baseline
+        projected = baseline + (s - baseline) @ direction / (direction @ direction) * direction
+        expected.append(1 - 0.5 * np.sum((alpha * projected + (1 - alpha) * s - goal) ** 2))
+    found = goal_baseline(videos, goal, baseline, alpha)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_alpha_zero_is_the_plain_cosine_to_the_bit(scorer: Any, rng: np.random.Generator) -> None:
+    videos = scorer.embed_video(rng.integers(0, 256, (5, 4, 8, 8, 3), np.uint8))
+    plain = Goal.embed(scorer, ["run"]).psi(videos)
+    assert np.array_equal(Goal.embed(regularised(scorer, "stand", 0.0), ["run"]).psi(videos), plain)
+    assert np.array_equal(plain, videos @ scorer.embed_text(["run"]).T)
+    assert not np.allclose(Goal.embed(regularised(scorer, "stand", 0.5), ["run"]).psi(videos), plain, atol=1e-3)
+
+
+def test_several_prompts_share_one_baseline(scorer: Any, rng: np.random.Generator) -> None:
+    videos = scorer.embed_video(rng.integers(0, 256, (5, 4, 8, 8, 3), np.uint8))
+    both = Goal.embed(regularised(scorer, "stand", 0.7), ["run", "jump"])
+    psi = both.psi(videos)
+    assert psi.shape == (5, 2) and psi.dtype == np.float32
+    for column, prompt in zip(psi.T, ["run", "jump"], strict=True):
+        text, baseline = scorer.embed_text([prompt, "stand"])
+        np.testing.assert_allclose(column, goal_baseline(videos, text, baseline, 0.7), atol=1e-6)
+    assert both.psi(videos[:0]).shape == (0, 2)
+
+
+def test_a_regularised_scorer_embeds_as_the_scorer_it_stands_for(scorer: Any, rng: np.random.Generator) -> None:
+    found = regularised(scorer, "stand", 0.5)
+    assert isinstance(found, Scorer) and isinstance(found, RegularisedScorer)
+    for name in ("name", "n_frames", "image_size", "embed_dim"):
+        assert getattr(found, name) == getattr(scorer, name)
+    frames = rng.integers(0, 256, (2, 4, 8, 8, 3), np.uint8)
+    assert np.array_equal(found.embed_video(frames), scorer.embed_video(frames))
+    assert np.array_equal(found.embed_text(["run"]), scorer.embed_text(["run"]))
+    assert regularised(scorer, None, 0.0) is scorer
+
+
+@pytest.mark.parametrize("name", ["pocket", "mine"])
+def test_every_scorer_has_the_option(name: str, scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    register_scorer("mine", lambda **_: scorer)
+    found = load_scorer(name, "cpu", baseline_prompt="a robot", alpha=0.5)
+    assert isinstance(found, RegularisedScorer) and (found.baseline_prompt, found.alpha) == ("a robot", 0.5)
+    assert found.scorer is load_scorer(name, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "alpha", "message"),
+    [
+        (None, 0.5, r"alpha is 0.5 and there is no baseline; give baseline_prompt="),
+        ("stand", 1.5, r"alpha is 1.5; give a strength in \[0, 1\]"),
+        ("stand", -0.1, r"alpha is -0.1; give"),
+        ("stand", float("nan"), "alpha is nan; give"),
+        ("stand", "much", "alpha is 'much'; give"),
+        (" ", 0.5, "prompt is empty"),
+    ],
+)
+def test_what_cannot_work(baseline: Any, alpha: Any, message: str, scorer: Any) -> None:
+    with pytest.raises(ConfigError, match=message):
+        regularised(scorer, baseline, alpha)
+    with pytest.raises(ConfigError, match=message):
+        load_scorer("pocket", "cpu", baseline_prompt=baseline, alpha=alpha)
+
+
+def test_one_baseline_is_enough(scorer: Any) -> None:
+    with pytest.raises(ConfigError, match="regularised already, towards 'stand'"):
+        regularised(regularised(scorer, "stand", 0.5), "lie", 0.5)
+
+
+def test_a_baseline_that_means_the_same_as_the_goal(scorer: Any) -> None:
+    with pytest.raises(ConfigError, match="fake sees no difference between the prompt 'run' and its baseline"):
+        Goal.embed(regularised(scorer, "run", 0.5), ["run"])
+
+
+def test_an_engine_scores_with_its_baseline(scorer: Any) -> None:
+    clips = make_clips(6)
+    plain, shaped = (
+        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options)
+        for options in ({}, {"baseline_prompt": "stand", "alpha": 0.5})
+    )
+    for engine in (plain, shaped):
+        engine.submit(clips)
+        engine.advance(1)
+    videos = scorer.embed_video(np.concatenate([clip.frames for clip in clips]))
+    goal, baseline = scorer.embed_text(["run", "stand"])
+    assert plain.metrics()["mean_score"] == pytest.approx((videos @ goal).mean(), abs=1e-6)
+    expected = goal_baseline(videos, goal, baseline, 0.5).mean()
+    assert shaped.metrics()["mean_score"] == pytest.approx(expected, abs=1e-6)
+    assert abs(expected - (videos @ goal).mean()) > 1e-3
+
+
+def test_an_engine_keeps_its_baseline(scorer: Any, tmp_path: Path) -> None:
+    engine = RewardEngine("run", scorer, baseline_prompt="stand", alpha=0.5)
+    assert engine.scorer is scorer
+    for same in (
+        RewardEngine("run", regularised(scorer, "stand", 0.5)),
+        engine.for_prompt("jump"),
+    ):
+        assert (same.options["baseline_prompt"], same.options["alpha"], same.scorer) == ("stand", 0.5, scorer)
+    engine.save(tmp_path / "engine.npz")
+    assert RewardEngine.load(tmp_path / "engine.npz", scorer=scorer).options == engine.options
+    with pytest.raises(ConfigError, match="has a baseline of its own, 'stand'"):
+        RewardEngine("run", regularised(scorer, "stand", 0.5), baseline_prompt="lie", alpha=0.5)
+    with pytest.raises(ConfigError, match="there is no baseline"):
+        RewardEngine("run", scorer, alpha=0.5)
+
+
+def test_envs_and_tasks_take_the_option() -> None:
+    given = {"baseline_prompt": "a still ball", "alpha": 0.25}
+    env = gym.make("MVR/tiny", scorer="fake", **given)
+    venv = gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given)
+    wrapped = MultiViewVLMRewardWrapper(TinyEnv(), "a ball", scorer="fake", **given)
+    assert {key: env.spec.kwargs[key] for key in given} == given
+    for engine in (env.get_wrapper_attr("engine"), venv.engine, wrapped.engine):
+        assert {key: engine.options[key] for key in given} == given
+    for made in (env, venv, wrapped):
+        made.close()
+    assert RewardEngine.from_task("tiny", scorer="fake", **given).options["alpha"] == 0.25
+    with pytest.raises(ConfigError, match="alpha"):
+        gym.make("MVR/tiny", alpha=2.0)
+
+
+def test_a_task_file_and_the_command_line_set_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tests.support.tiny_task.TASKS.read_text().replace(
+        "  tiny:", "  still:\n    baseline_prompt: a ball\n    alpha: 0.5", 1
+    )
+    (tmp_path / "tasks.yaml").write_text(text)
+    assert get_task(f"{tmp_path / 'tasks.yaml'}:still").alpha == 0.5
+    seen: list[TrainConfig] = []
+    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainConfig, lambda config: seen.append(config) or 0))
+    assert cli.main(["train", "tiny", "--baseline-prompt", "a ball", "--alpha", "0.5"]) == 0
+    assert (seen[0].task_spec().baseline_prompt, seen[0].task_spec().alpha) == ("a ball", 0.5)
