@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from numbers import Integral, Real
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,10 +19,19 @@ from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
-from mvr_wrappers.prompts import checked_prompt
+from mvr_wrappers.options import (
+    EngineOptions,
+    EngineSettings,
+    LearningOptions,
+    check_names,
+    documented,
+    read,
+    split,
+    values_of,
+)
 from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
 from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
-from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, merge
+from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the files `save` writes
 
+_UNSET = {"weights": None, "dtype": "auto", "pooling": None, "compile": False}
+"""Options of `load_scorer`, with the values at which a scorer decides by itself."""
+
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
     "Share one engine across sub-envs with mvr_wrappers.sb3.make_vec_env (Stable-Baselines3) or gym.make_vec "
@@ -40,6 +50,7 @@ _NOT_FOR_CHILDREN = (
 )
 
 
+@documented(EngineSettings, only=EngineOptions.__annotations__)
 class RewardEngine:
     """Scores filmed clips, learns from them which states are relevant, and shapes rewards with the result.
 
@@ -50,52 +61,29 @@ class RewardEngine:
 
     Args:
         prompt: one sentence that says what the behaviour looks like.
-        scorer: a name that `load_scorer` knows, loaded at its first use, or a scorer.
-        method: how clips become reward; "mvr" (arXiv 2603.01694).
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise.
-        seed: of everything random in the engine.
-        device: of the scorer (when given by name) and of the relevance model: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
+        {options}
 
     Raises:
-        ConfigError: an empty prompt, a negative or infinite weight, a setting that cannot work.
+        ConfigError: an option that does not exist, or a value that cannot work.
         UnknownNameError: no such scorer or method.
     """
 
-    def __init__(
-        self,
-        prompt: str,
-        scorer: str | Scorer = "pocket",
-        *,
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-    ) -> None:
+    def __init__(self, prompt: str, scorer: str | Scorer | None = None, **options: Unpack[LearningOptions]) -> None:
         from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
 
-        _check(prompt, scorer, method, weight, seed)
-        self._scorer = _LazyScorer(scorer, device, baseline_prompt, alpha)
-        self.prompt, self.method, self.weight = prompt, method, float(weight)
-        self.seed, self.device = int(seed), device
-        self.relevance = merge(RelevanceSettings(), relevance, "relevance")
-        self.reward = merge(RewardSettings(), reward, "reward")
-        self.schedule = merge(ScheduleSettings(), schedule, "schedule")
-        if mode is not None:
-            self.schedule = merge(self.schedule, {"mode": mode}, "schedule")
-        pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
+        check_names(options, LearningOptions.__annotations__, type(self).__name__)
+        if options.get("method") not in (None, *get_args(Method)):
+            near = nearest(str(options.get("method")), get_args(Method))
+            raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
+        self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
+        self._scorer = _LazyScorer(self._settings, objects.get("scorer"))
+        self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
+        self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
+        self.relevance, self.reward = self._settings.relevance, self._settings.reward
+        self.schedule = self._settings.schedule
+        if self._settings.mode is not None:
+            self.schedule = replace(self.schedule, mode=self._settings.mode)
+        pool_seed, learner_seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
         self._learner: RewardLearner = RewardLearner(
             *(prompt, self._scorer.get_regularised),
@@ -103,7 +91,7 @@ class RewardEngine:
             relevance=self.relevance,
             reward=self.reward,
             seeds=learner_seeds,
-            device=device,
+            device=self.device,
         )
         self._clock = Clock()
         self._runner = JobRunner(threaded=self.schedule.mode == "async")
@@ -118,21 +106,14 @@ class RewardEngine:
             name: such as "hammer-v3".
             preset: a preset of the task file.
             overrides: arguments of this class, over those of the task.
+
+        Raises:
+            UnknownNameError: no such task, preset or scorer.
+            ConfigError: an option that does not exist, or a value that cannot work.
         """
-        own = {key: overrides.pop(key) for key in ("seed", "device", "mode") if key in overrides}
-        scorer = overrides.pop("scorer", None)
-        spec = get_task(name, preset, **overrides, scorer=scorer if isinstance(scorer, str) else None)
-        return cls(
-            *(spec.prompt, spec.scorer if scorer is None else scorer),
-            method=spec.method,
-            weight=spec.weight,
-            baseline_prompt=spec.baseline_prompt,
-            alpha=spec.alpha,
-            relevance=spec.relevance,
-            reward=spec.reward,
-            schedule=spec.schedule,
-            **own,
-        )
+        check_names(overrides, ["prompt", *EngineOptions.__annotations__], f"the engine of {name}")
+        plain, objects = split(overrides)
+        return cls(**values_of(EngineSettings, get_task(name, preset, **plain)) | objects)
 
     def for_prompt(self, prompt: str) -> Self:
         """Returns a new engine of another prompt that has learned nothing yet: the same settings, seed and scorer.
@@ -140,7 +121,8 @@ class RewardEngine:
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        return type(self)(**self.options | {"prompt": prompt, "scorer": self.scorer})
+        given = {} if self._scorer.named else {"scorer": self.scorer}
+        return type(self)(**self.options | {"prompt": prompt} | given)
 
     @property
     def scorer(self) -> Scorer:
@@ -174,19 +156,7 @@ class RewardEngine:
     @property
     def options(self) -> dict[str, Any]:
         """The arguments that make such an engine again, JSON-safe; a scorer given as an object stands by its name."""
-        return {
-            "prompt": self.prompt,
-            "scorer": self._scorer.name,
-            "method": self.method,
-            "weight": self.weight,
-            "baseline_prompt": self._scorer.baseline_prompt,
-            "alpha": self._scorer.alpha,
-            "relevance": asdict(self.relevance),
-            "reward": asdict(self.reward),
-            "schedule": asdict(self.schedule),
-            "seed": self.seed,
-            "device": self.device,
-        }
+        return asdict(self._settings) | {"scorer": self._scorer.name}
 
     def submit(self, clips: Sequence[Clip]) -> None:
         """Takes in filmed clips until the next scoring.
@@ -330,39 +300,42 @@ class RewardEngine:
 class _LazyScorer:
     """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
 
-    __slots__ = ("_device", "_scorer", "alpha", "baseline_prompt", "name")
+    __slots__ = ("_scorer", "_settings", "alpha", "baseline_prompt", "name", "named")
 
-    def __init__(self, scorer: str | Scorer, device: str, baseline_prompt: str | None, alpha: float) -> None:
+    def __init__(self, settings: EngineSettings, scorer: object = None) -> None:
+        baseline_prompt, alpha = settings.baseline_prompt, settings.alpha
         if isinstance(scorer, RegularisedScorer):
             if baseline_prompt is not None:
                 raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
             baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
         check_baseline(baseline_prompt, alpha)
         self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
-        self.name = scorer if isinstance(scorer, str) else scorer.name
-        self._scorer = None if isinstance(scorer, str) else scorer
-        self._device = device
+        self.named, self._settings = scorer is None, settings
+        self._scorer: Scorer | None = None
+        if scorer is None:
+            self.name = _known(settings.scorer)
+            return
+        if not isinstance(scorer, Scorer):
+            raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
+        ignored = [name for name, value in self._options().items() if value != _UNSET[name]]
+        if ignored:
+            raise ConfigError(f"scorer is an object, which would ignore {', '.join(ignored)}; leave them out")
+        self._scorer, self.name = scorer, scorer.name
 
     def get(self) -> Scorer:
         if self._scorer is None:
-            self._scorer = load_scorer(self.name, self._device)
+            further = {name: value for name, value in self._options().items() if value != _UNSET[name]}
+            self._scorer = load_scorer(self.name, self._settings.device, **further)
         return self._scorer
 
     def get_regularised(self) -> Scorer:
         return regularised(self.get(), self.baseline_prompt, self.alpha)
 
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self._settings, name) for name in _UNSET}
 
-def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
-    """Refuses arguments that cannot work, before anything heavy is loaded."""
-    checked_prompt(prompt)
-    if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
-        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    if not (isinstance(seed, Integral) and int(seed) >= 0):
-        raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
-    if method not in get_args(Method):
-        raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
-    if isinstance(scorer, str):
-        if scorer not in scorer_names():
-            raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
-    elif not isinstance(scorer, Scorer):
-        raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
+
+def _known(scorer: str) -> str:
+    if scorer not in scorer_names():
+        raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
+    return scorer

@@ -143,8 +143,8 @@ class TestErrors:
         for vectorization in ("sync", "async"):
             with pytest.raises(ConfigError, match="do not fit into one vector"):
                 make_multitask_vec([tasks[0], "Hopper-v5"], vectorization=vectorization, shaping=False)
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            make_multitask_vec(tasks, weights=2)
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            make_multitask_vec(tasks, wait=2)
 
     def test_one_task_needs_no_number(self) -> None:
         with pytest.raises(ConfigError, match="use_one_hot tells several tasks apart"):

@@ -205,8 +205,8 @@ class TestMakeVecEnv:
     def test_wrong_arguments(self) -> None:
         with pytest.raises(ConfigError, match="wrapper_class=FilmedEnv"):
             make_vec_env(TinyEnv)  # type: ignore[arg-type]
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            make_vec_env("MVR/tiny", weights=1)
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            make_vec_env("MVR/tiny", wait=1)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
             make_vec_env("MVR/hammer-v2")
 
