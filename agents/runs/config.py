@@ -36,7 +36,7 @@ class TrainConfig:
     Attributes:
         task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
         prompt: one sentence that says what the behaviour looks like.
-        learner: hyper-parameters of the learner.
+        hyperparameters: of the agent.
         agent: the learner: TQC in JAX, or of sb3-contrib.
         preset: a preset of the task file; it decides the defaults of all other options.
         scorer: the video-language model that scores clips.
@@ -60,7 +60,7 @@ class TrainConfig:
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     prompt: str
-    learner: Annotated[AgentSettings, tyro.conf.arg(name="")]
+    hyperparameters: Annotated[AgentSettings, tyro.conf.arg(name="")]
     agent: LearnerName = "jax-tqc"
     preset: str = "default"
     scorer: str = "pocket"
@@ -94,7 +94,7 @@ class TrainConfig:
         Args:
             task: a registered name, or `FILE.yaml:NAME`.
             preset: a preset of the task file.
-            overrides: any attribute of this class; settings and `learner` as mappings of the fields to change.
+            overrides: any attribute of this class; settings and `hyperparameters` as mappings of the fields to change.
 
         Raises:
             UnknownNameError: no such task or preset.
@@ -105,9 +105,9 @@ class TrainConfig:
             if key not in known:
                 raise ConfigError(f"{key} is no attribute of TrainConfig. Valid: {', '.join(sorted(known))}")
         given = {key: overrides.pop(key) for key in _OF_TASK if key in overrides}
-        spec = get_task(task, preset, agent=overrides.pop("learner", None), **given)
+        spec = get_task(task, preset, agent=overrides.pop("hyperparameters", None), **given)
         values = {key: getattr(spec, key) for key in _OF_TASK}
-        return cls(task=task, preset=preset, learner=spec.agent, **values, **overrides)
+        return cls(task=task, preset=preset, hyperparameters=spec.agent, **values, **overrides)
 
     def task_options(self) -> dict[str, Any]:
         """Returns what this configuration says about the task besides its name and preset, as keywords of the task."""
@@ -120,4 +120,4 @@ class TrainConfig:
             UnknownNameError: no such task or preset.
             ConfigError: a value that cannot work.
         """
-        return get_task(self.task, self.preset, agent=self.learner, **self.task_options())
+        return get_task(self.task, self.preset, agent=self.hyperparameters, **self.task_options())
