@@ -12,7 +12,7 @@ from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, ActorOutput
 from mvr_agents.tqc.normalise import Normaliser, Statistics
 from mvr_agents.tqc.storage import Filled, Staged, Storage, is_finite, sample, write
-from mvr_agents.tqc.update import Batch, Hyper, TQCSpec, TrainState, Losses, Params, update
+from mvr_agents.tqc.update import Batch, Hyper, Losses, Params, TQCSpec, TrainState, update
 
 Array = jax.Array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,4 +100,4 @@ def test_every_parameter_is_that_of_sb3_contrib(
         got = getattr(after, part)
         moved = jax.tree.leaves(jax.tree.map(lambda a, b: np.abs(a - b).max(), got, getattr(before, part)))
         assert min(moved) > 1e-5, part  # else equality would say nothing
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5, err_msg=part), got, expected)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=1e-5, err_msg=part), got, expected)

@@ -18,7 +18,7 @@ from sb3_contrib.common.utils import quantile_huber_loss
 
 from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, stacked_critics
-from mvr_agents.tqc.update import Batch, Hyper, TQCSpec, OptimizerSpec, init_state, update
+from mvr_agents.tqc.update import Batch, Hyper, OptimizerSpec, TQCSpec, init_state, update
 
 B, D, A, N, DROP = 16, 5, 2, 6, 2
 HYPER = Hyper(learning_rate=1e-3, gamma=0.98, tau=0.01, target_entropy=-2.0)
