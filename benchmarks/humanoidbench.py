@@ -108,7 +108,7 @@ def trained(name: str) -> tuple[str, float]:
             clip={"length": 16, "film_every": 2},
             schedule={"score_every": 500, "update_every": 1_000},
             relevance={"max_steps": 50},
-            learner={
+            hyperparameters={
                 "steps": TRAINING_STEPS,
                 "learning_starts": 1_000,
                 "buffer_size": TRAINING_STEPS,

@@ -192,8 +192,8 @@ class TestRefused:
             lambda **options: MultiViewVLMRewardWrapper(TinyEnv(), "a ball", **options),
             lambda **options: gym.make("MVR/tiny", **options),
         ):
-            with pytest.raises(UnknownOptionError, match=r"wieghts is not an option of .*Nearest: weights"):
-                door(wieghts=1)
+            with pytest.raises(UnknownOptionError, match=r"wwweights is not an option of .*Nearest: weights"):
+                door(wwweights=1)
         with pytest.raises(UnknownOptionError, match=r"'rig': it belongs where the env is made and filmed"):
             RewardEngine("a ball", rig={"azimuths": [0]})
 

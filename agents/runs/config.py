@@ -52,7 +52,7 @@ class TrainConfig(TaskSettings):
 
     Attributes:
         task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
-        learner: hyper-parameters of the learner.
+        hyperparameters: of the agent.
         agent: the learner: TQC in JAX, or of sb3-contrib.
         preset: a preset of the task file; it decides the defaults of all other options.
         shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
@@ -65,7 +65,7 @@ class TrainConfig(TaskSettings):
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
-    learner: Annotated[AgentSettings, tyro.conf.arg(name="")]
+    hyperparameters: Annotated[AgentSettings, tyro.conf.arg(name="")]
     agent: LearnerName = "jax-tqc"
     preset: str = "default"
     shaping: bool = True
@@ -90,7 +90,7 @@ class TrainConfig(TaskSettings):
         Args:
             task: a registered name, or `FILE.yaml:NAME`.
             preset: a preset of the task file.
-            overrides: any attribute of this class; settings and `learner` as mappings of the fields to change.
+            overrides: any attribute of this class; settings and `hyperparameters` as mappings of the fields to change.
 
         Raises:
             UnknownNameError: no such task or preset.
@@ -101,8 +101,8 @@ class TrainConfig(TaskSettings):
             if key not in known:
                 raise ConfigError(f"{key} is no attribute of TrainConfig. Valid: {', '.join(sorted(known))}")
         given = {key: overrides.pop(key) for key in names_of(TaskSettings) if key in overrides}
-        spec = get_task(task, preset, agent=overrides.pop("learner", None), **given)
-        return cls(task=task, preset=preset, learner=spec.agent, **values_of(TaskSettings, spec), **overrides)
+        spec = get_task(task, preset, agent=overrides.pop("hyperparameters", None), **given)
+        return cls(task=task, preset=preset, hyperparameters=spec.agent, **values_of(TaskSettings, spec), **overrides)
 
     def task_options(self) -> dict[str, Any]:
         """Returns what this configuration says about the task besides its name and preset, as keywords of the task."""
@@ -115,4 +115,4 @@ class TrainConfig(TaskSettings):
             UnknownNameError: no such task or preset.
             ConfigError: a value that cannot work.
         """
-        return get_task(self.task, self.preset, agent=self.learner, **self.task_options())
+        return get_task(self.task, self.preset, agent=self.hyperparameters, **self.task_options())

@@ -50,7 +50,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     from mvr_agents.runs.monitor import Monitor
     from mvr_wrappers.sb3 import RewardLogger
 
-    spec, settings = config.task_spec(), config.learner
+    spec, settings = config.task_spec(), config.hyperparameters
     seed = config.seed + EVALUATION_SEED
     with (
         _torch_threads(config.threads),
@@ -113,7 +113,7 @@ def _training_envs(config: TrainConfig) -> Iterator[tuple[VecEnv, RewardEngine |
     with interrupts_ignored():  # sub-processes leave Ctrl-C to this one
         venv = make_vec_env(
             config.task,
-            n_envs=config.learner["n_envs"],
+            n_envs=config.hyperparameters["n_envs"],
             vec_env_cls=SubprocVecEnv if config.subproc else DummyVecEnv,
             shaping=config.shaping,
             preset=config.preset,

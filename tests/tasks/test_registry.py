@@ -217,7 +217,7 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"wieght": 0.1}, r"hammer-v3\.wieght is not a setting\. Nearest valid keys: weight"),
+        ({"weihgt": 0.1}, r"hammer-v3\.weihgt is not a setting\. Nearest valid keys: weight"),
         ({"clip": {"lengths": 8}}, r"hammer-v3\.clip\.lengths is not a setting\. Nearest valid keys: length\."),
         ({"clip": {"length": 0}}, r"hammer-v3\.clip\.length is 0; it must be greater than 0"),
         ({"clip": 8}, r"hammer-v3\.clip: .*got 8"),

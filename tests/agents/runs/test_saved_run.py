@@ -22,7 +22,7 @@ from tests.agents.runs.test_training import config
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(config(tmp_path_factory.mktemp("outputs"), learner={"steps": 80}), progress=False)
+    return train(config(tmp_path_factory.mktemp("outputs"), hyperparameters={"steps": 80}), progress=False)
 
 
 def test_evaluation_repeats_the_last_one_of_training(run: RunDirectory) -> None:
