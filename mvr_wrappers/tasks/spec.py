@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from mvr_wrappers.errors import ConfigError, nearest
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import Float, Int, StrictFields
+from mvr_wrappers.rigs import CameraRig
 from mvr_wrappers.settings import (
     AgentSettings,
     ClipSettings,
@@ -17,14 +18,6 @@ from mvr_wrappers.settings import (
     RewardSettings,
     ScheduleSettings,
 )
-
-# What `CameraRig.from_config` takes. Checked here too, so that a misspelt key is found where it stands, and without
-# importing the filming room, which needs OpenGL.
-RIG_KEYS = {
-    "ring": ("azimuths", "distance", "elevation", "lookat", "track", "height"),
-    "named": ("names",),
-    "free": ("poses",),
-}
 
 
 def _not_blank(prompt: str) -> str:
@@ -40,15 +33,8 @@ def _not_negative(weight: float) -> float:
 
 
 def _known_rig(rig: dict[str, Any] | None) -> dict[str, Any] | None:
-    if rig is None:
-        return None
-    kind = rig.get("kind")
-    if kind not in RIG_KEYS:
-        raise ConfigError(f"rig.kind is {kind!r}; give one of {', '.join(RIG_KEYS)}")
-    for key in rig.keys() - {"kind"}:
-        if key not in RIG_KEYS[kind]:
-            near = nearest(key, RIG_KEYS[kind])
-            raise ConfigError(f"rig.{key} is not a key of a {kind} rig. Nearest valid keys: {near}")
+    if rig is not None:
+        CameraRig.from_config(rig)  # so that a mistake is found where it stands, before an env is made
     return rig
 
 
