@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
 
@@ -24,7 +23,7 @@ from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, near
 from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
 from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
-from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, merge
+from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, checked_weight, merge
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
@@ -355,8 +354,7 @@ class _LazyScorer:
 def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
     """Refuses arguments that cannot work, before anything heavy is loaded."""
     checked_prompt(prompt)
-    if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
-        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
+    checked_weight(weight)
     if not (isinstance(seed, Integral) and int(seed) >= 0):
         raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
     if method not in get_args(Method):

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import Float, Int, StrictFields
+from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.rigs import CameraRig
 from mvr_wrappers.settings import (
     AgentSettings,
@@ -17,19 +17,8 @@ from mvr_wrappers.settings import (
     RelevanceSettings,
     RewardSettings,
     ScheduleSettings,
+    checked_weight,
 )
-
-
-def _not_blank(prompt: str) -> str:
-    if not prompt.strip():
-        raise ConfigError("the prompt is empty; write one sentence that says what the behaviour looks like")
-    return prompt
-
-
-def _not_negative(weight: float) -> float:
-    if weight < 0:
-        raise ConfigError(f"{weight} is negative; give a weight of at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    return weight
 
 
 def _known_rig(rig: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -82,14 +71,14 @@ class TaskSpec(StrictFields):
 
     name: str
     make: MakeSpec
-    prompt: Annotated[str, AfterValidator(_not_blank)]
+    prompt: Annotated[str, AfterValidator(checked_prompt)]
     agent: AgentSettings
     family: str | None = None
     rig: Annotated[dict[str, Any] | None, AfterValidator(_known_rig)] = None
     scorer: str = "pocket"
     method: Method = "mvr"
-    weight: Annotated[Float, AfterValidator(_not_negative)] = 0.1
-    baseline_prompt: Annotated[str, AfterValidator(_not_blank)] | None = None
+    weight: Annotated[Float, AfterValidator(checked_weight)] = 0.1
+    baseline_prompt: Annotated[str, AfterValidator(checked_prompt)] | None = None
     alpha: Annotated[Float, Field(ge=0, le=1)] = 0.0
     clip: ClipSettings = field(default_factory=ClipSettings)
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)

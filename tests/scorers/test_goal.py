@@ -99,7 +99,7 @@ def test_every_scorer_has_the_option(name: str, scorer: Any, monkeypatch: pytest
         ("stand", -0.1, r"alpha is -0.1; give"),
         ("stand", float("nan"), "alpha is nan; give"),
         ("stand", "much", "alpha is 'much'; give"),
-        (" ", 0.5, "prompt is empty"),
+        (" ", 0.5, "prompt is ' '; write one sentence"),
     ],
 )
 def test_what_cannot_work(baseline: Any, alpha: Any, message: str, scorer: Any) -> None:
