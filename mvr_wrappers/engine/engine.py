@@ -22,7 +22,7 @@ from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
 from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
-from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
+from mvr_wrappers.scorers.goal import check_baseline
 from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, checked_weight, merge
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
@@ -86,7 +86,9 @@ class RewardEngine:
         from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
 
         _check(prompt, scorer, method, weight, seed)
-        self._scorer = _LazyScorer(scorer, device, baseline_prompt, alpha)
+        check_baseline(baseline_prompt, alpha)
+        self._scorer = _LazyScorer(scorer, device)
+        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
         self.prompt, self.method, self.weight = prompt, method, float(weight)
         self.seed, self.device = int(seed), device
         self.relevance = merge(RelevanceSettings(), relevance, "relevance")
@@ -97,7 +99,9 @@ class RewardEngine:
         pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
         self._learner: RewardLearner = RewardLearner(
-            *(prompt, self._scorer.get_regularised),
+            *(prompt, self._scorer.get),
+            baseline_prompt=baseline_prompt,
+            alpha=self.alpha,
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
@@ -178,8 +182,8 @@ class RewardEngine:
             "scorer": self._scorer.name,
             "method": self.method,
             "weight": self.weight,
-            "baseline_prompt": self._scorer.baseline_prompt,
-            "alpha": self._scorer.alpha,
+            "baseline_prompt": self.baseline_prompt,
+            "alpha": self.alpha,
             "relevance": asdict(self.relevance),
             "reward": asdict(self.reward),
             "schedule": asdict(self.schedule),
@@ -327,17 +331,11 @@ class RewardEngine:
 
 
 class _LazyScorer:
-    """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
+    """A scorer, or the name of one that is loaded when it is first needed."""
 
-    __slots__ = ("_device", "_scorer", "alpha", "baseline_prompt", "name")
+    __slots__ = ("_device", "_scorer", "name")
 
-    def __init__(self, scorer: str | Scorer, device: str, baseline_prompt: str | None, alpha: float) -> None:
-        if isinstance(scorer, RegularisedScorer):
-            if baseline_prompt is not None:
-                raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
-            baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
-        check_baseline(baseline_prompt, alpha)
-        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
+    def __init__(self, scorer: str | Scorer, device: str) -> None:
         self.name = scorer if isinstance(scorer, str) else scorer.name
         self._scorer = None if isinstance(scorer, str) else scorer
         self._device = device
@@ -346,9 +344,6 @@ class _LazyScorer:
         if self._scorer is None:
             self._scorer = load_scorer(self.name, self._device)
         return self._scorer
-
-    def get_regularised(self) -> Scorer:
-        return regularised(self.get(), self.baseline_prompt, self.alpha)
 
 
 def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
