@@ -22,23 +22,33 @@ from pydantic import AfterValidator, Field
 from mvr_wrappers.errors import ConfigError, UnknownOptionError, nearest
 from mvr_wrappers.parsing import Bool, Float, Natural, StrictFields, parse
 from mvr_wrappers.prompts import checked_prompt
-from mvr_wrappers.settings import ClipSettings, Method, RelevanceSettings, RewardSettings, ScheduleSettings
+from mvr_wrappers.rigs import CameraRig
+from mvr_wrappers.settings import (
+    ClipSettings,
+    Method,
+    RelevanceSettings,
+    RewardSettings,
+    ScheduleSettings,
+    checked_weight,
+)
 
 if TYPE_CHECKING:
-    from mvr_wrappers.filming import CameraRig, GetMujoco, StateFn
+    from mvr_wrappers.filming import GetMujoco, StateFn
     from mvr_wrappers.scorers import Scorer
 
 Prompt = Annotated[str, AfterValidator(checked_prompt)]
+
+
+def _known_rig(rig: dict[str, Any]) -> dict[str, Any]:
+    CameraRig.from_config(rig)  # so that a mistake is found where it stands, before an env is made
+    return rig
+
+
+Rig = Annotated[dict[str, Any], AfterValidator(_known_rig)]
 FunctionName = Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
 
 S = TypeVar("S")
 Documented = TypeVar("Documented", bound=Callable[..., Any])
-
-
-def _finite_weight(weight: float) -> float:
-    if weight < 0:
-        raise ConfigError(f"weight is {weight}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    return weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +87,7 @@ class EngineSettings(StrictFields):
     baseline_prompt: Prompt | None = None
     alpha: Annotated[Float, Field(ge=0, le=1)] = 0.0
     method: Method = "mvr"
-    weight: Annotated[Float, AfterValidator(_finite_weight)] = 0.1
+    weight: Annotated[Float, AfterValidator(checked_weight)] = 0.1
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
@@ -103,7 +113,7 @@ class TaskSettings(EngineSettings):
         env_kwargs: further arguments of the base env, such as Meta-World's `positions`.
     """
 
-    rig: dict[str, Any] | None = None
+    rig: Rig | None = None
     clip: ClipSettings = field(default_factory=ClipSettings)
     state_fn: FunctionName | None = None
     get_mujoco: FunctionName | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class BehaviourScores:
 def score_behaviours(
     spec: TaskSpec,
     scorer: Scorer,
-    sentences: Sequence[str],
+    goal: Goal,
     episodes: int,
     seed: int,
     tick: Callable[[], object] = lambda: None,
@@ -56,7 +56,7 @@ def score_behaviours(
     Args:
         spec: the task; random behaviour is filmed, and scripted behaviour where there is some.
         scorer: the video-language model.
-        sentences: P, what to score against.
+        goal: the P sentences to score against, as it sees them.
         episodes: of each behaviour.
         seed: episode i starts from seed + i.
         tick: called at the end of each episode, for a progress bar.
@@ -66,7 +66,6 @@ def score_behaviours(
     """
     if episodes < 1:
         raise ConfigError(f"{episodes} episodes to score; give at least 1")
-    goal = Goal.embed(scorer, list(sentences))
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
     for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
@@ -88,27 +87,23 @@ def score_behaviours(
         yield BehaviourScores(behaviour, views, psi, film)
 
 
-def score_video(
-    path: Path, scorer: Scorer, sentences: Sequence[str], seconds: float = 2.0, overlap: float = 0.5
-) -> ScoredFilm:
+def score_video(path: Path, scorer: Scorer, goal: Goal, seconds: float = 2.0, overlap: float = 0.5) -> ScoredFilm:
     """Cuts a video into clips and scores each against every sentence.
 
     Args:
         path: a video in any container that PyAV reads.
         scorer: the video-language model.
-        sentences: P, at least one.
+        goal: the P sentences to score against, as it sees them.
         seconds: length of a clip.
         overlap: share of a clip that the next one shows again.
 
     Raises:
-        ConfigError: no sentence, or a video that cannot be read so.
+        ConfigError: a video that cannot be read so.
         MissingExtraError: PyAV is not installed.
     """
-    if not sentences:
-        raise ConfigError(f"nothing to score {path} against; give at least one sentence")
     clips = read_clips(path, scorer.n_frames, seconds, overlap, scorer.image_size)
     batches = (clips.frames[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips.frames), CLIPS_AT_ONCE))
-    psi = Goal.embed(scorer, list(sentences)).psi(np.concatenate([scorer.embed_video(batch) for batch in batches]))
+    psi = goal.psi(np.concatenate([scorer.embed_video(batch) for batch in batches]))
     return ScoredFilm(path.name, clips.frames[:, scorer.n_frames // 2], clips.spans, psi)
 
 

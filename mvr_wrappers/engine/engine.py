@@ -18,7 +18,8 @@ from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
-from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
+from mvr_wrappers.engine.scorer_choice import ScorerChoice
+from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
 from mvr_wrappers.options import (
     EngineOptions,
     EngineSettings,
@@ -29,8 +30,8 @@ from mvr_wrappers.options import (
     split,
     values_of,
 )
-from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
-from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
+from mvr_wrappers.scorers import Scorer, scorer_names
+from mvr_wrappers.scorers.goal import check_baseline
 from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from mvr_wrappers.engine.learner import RewardLearner
 
 FORMAT = 1  # of the files `save` writes
-
-_UNSET = {"weights": None, "dtype": "auto", "pooling": None, "compile": False}
-"""Options of `load_scorer`, with the values at which a scorer decides by itself."""
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -76,7 +74,8 @@ class RewardEngine:
             near = nearest(str(options.get("method")), get_args(Method))
             raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
         self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
-        self._scorer = _LazyScorer(self._settings, objects.get("scorer"))
+        check_baseline(self._settings.baseline_prompt, self._settings.alpha)
+        self._scorer = ScorerChoice(self._settings, objects.get("scorer"))
         self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
         self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
         self.relevance, self.reward = self._settings.relevance, self._settings.reward
@@ -86,7 +85,10 @@ class RewardEngine:
         pool_seed, learner_seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
         self._learner: RewardLearner = RewardLearner(
-            *(prompt, self._scorer.get_regularised),
+            prompt,
+            self._scorer.get,
+            baseline_prompt=self._settings.baseline_prompt,
+            alpha=self._settings.alpha,
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
@@ -121,7 +123,7 @@ class RewardEngine:
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        given = {} if self._scorer.named else {"scorer": self.scorer}
+        given = {"scorer": self.scorer} if self._scorer.is_object else {}
         return type(self)(**self.options | {"prompt": prompt} | given)
 
     @property
@@ -295,47 +297,3 @@ class RewardEngine:
             raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
         if os.getpid() != self._process:
             raise EngineError(_NOT_FOR_CHILDREN)
-
-
-class _LazyScorer:
-    """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
-
-    __slots__ = ("_scorer", "_settings", "alpha", "baseline_prompt", "name", "named")
-
-    def __init__(self, settings: EngineSettings, scorer: object = None) -> None:
-        baseline_prompt, alpha = settings.baseline_prompt, settings.alpha
-        if isinstance(scorer, RegularisedScorer):
-            if baseline_prompt is not None:
-                raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
-            baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
-        check_baseline(baseline_prompt, alpha)
-        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
-        self.named, self._settings = scorer is None, settings
-        self._scorer: Scorer | None = None
-        if scorer is None:
-            self.name = _known(settings.scorer)
-            return
-        if not isinstance(scorer, Scorer):
-            raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
-        ignored = [name for name, value in self._options().items() if value != _UNSET[name]]
-        if ignored:
-            raise ConfigError(f"scorer is an object, which would ignore {', '.join(ignored)}; leave them out")
-        self._scorer, self.name = scorer, scorer.name
-
-    def get(self) -> Scorer:
-        if self._scorer is None:
-            further = {name: value for name, value in self._options().items() if value != _UNSET[name]}
-            self._scorer = load_scorer(self.name, self._settings.device, **further)
-        return self._scorer
-
-    def get_regularised(self) -> Scorer:
-        return regularised(self.get(), self.baseline_prompt, self.alpha)
-
-    def _options(self) -> dict[str, Any]:
-        return {name: getattr(self._settings, name) for name in _UNSET}
-
-
-def _known(scorer: str) -> str:
-    if scorer not in scorer_names():
-        raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
-    return scorer

@@ -65,6 +65,8 @@ class RewardLearner:
     Args:
         prompt: what the behaviour looks like.
         scorer: called at the first scoring, so that a slow encoder is loaded when it is needed.
+        baseline_prompt: what is seen whatever the agent does, for the regularisation of scores; None has none.
+        alpha: strength of the regularisation, in [0, 1]; see `Goal.embed`.
         weight: w of the VLM reward.
         relevance: how state relevance is learned.
         reward: how relevance becomes reward.
@@ -77,6 +79,8 @@ class RewardLearner:
         prompt: str,
         scorer: Callable[[], Scorer],
         *,
+        baseline_prompt: str | None = None,
+        alpha: float = 0.0,
         weight: float,
         relevance: RelevanceSettings,
         reward: RewardSettings,
@@ -88,6 +92,7 @@ class RewardLearner:
         self.gallery = Gallery()
         self.scores: WeakKeyDictionary[Clip, NDArray[np.float32]] = WeakKeyDictionary()
         self._prompt, self._scorer = prompt, scorer
+        self._baseline_prompt, self._alpha = baseline_prompt, alpha
         self._weight, self._tau, self._reward = weight, relevance.tau, reward
         holdout_rng, training_rng = (np.random.default_rng(seed) for seed in seeds.spawn(2))
         self._dataset = ClipDataset(
@@ -183,7 +188,7 @@ class RewardLearner:
 
     def _embedded_goal(self) -> Goal:
         if self._goal is None:
-            self._goal = Goal.embed(self._scorer(), [self._prompt])
+            self._goal = Goal.embed(self._scorer(), [self._prompt], self._baseline_prompt, self._alpha)
         return self._goal
 
 

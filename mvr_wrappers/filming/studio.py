@@ -16,10 +16,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.cameras import Camera
 from mvr_wrappers.filming.gl import check_gl, release_idle, works_in_threads
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.rigs import Camera
 
 BACKLOG = 16  # films that wait at most: each holds a copy of its model
 

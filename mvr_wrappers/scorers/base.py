@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.prompts import checked_prompt
 
 
 @runtime_checkable
@@ -50,13 +51,12 @@ def check_prompts(prompts: Sequence[str]) -> None:
     """Refuses prompts that say nothing, and one sentence given where a list of them belongs.
 
     Raises:
-        ConfigError: `prompts` is a string, or one of them is empty.
+        ConfigError: `prompts` is a string, or one of them is blank or no text.
     """
     if isinstance(prompts, str):
         raise ConfigError(f"embed_text takes a list of prompts, got one string; pass [{prompts!r}]")
     for prompt in prompts:
-        if not prompt.strip():
-            raise ConfigError("the prompt is empty; describe the wanted behaviour in one sentence")
+        checked_prompt(prompt)
 
 
 def resampled(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

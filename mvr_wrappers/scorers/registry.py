@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
 from mvr_wrappers.scorers.base import Scorer
-from mvr_wrappers.scorers.goal import check_baseline, regularised
 
 if TYPE_CHECKING:
     import torch
@@ -86,9 +85,6 @@ def load_scorer(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     weights: str | Path | None = None,
-    *,
-    baseline_prompt: str | None = None,
-    alpha: float = 0.0,
     **options: Any,
 ) -> Scorer:
     """Returns the scorer called `name`, made once per process and set of arguments.
@@ -103,15 +99,12 @@ def load_scorer(
             CPUs that have it; else float32.
         weights: local file of weights, for scorers of transformers a folder; None takes the scorer's own, from the
             package or the model hub.
-        baseline_prompt: regularise scores with this baseline, see `mvr_wrappers.scorers.goal.goal_baseline`.
-        alpha: strength of that, in [0, 1]; 0 changes nothing.
         options: of single scorers. `compile=True` fuses the video tower with `torch.compile` (ViCLIP and transformers);
             `pooling="mean"` or `"frames"` (clip-l and siglip2) is told by `load_transformers`.
 
     Raises:
         UnknownNameError: no scorer has that name; the nearest names are listed.
-        ConfigError: device or dtype are no valid words, an option that the scorer does not have, or a baseline that
-            cannot work.
+        ConfigError: device or dtype are no valid words, or an option that the scorer does not have.
         ScorerError: CUDA was asked for and is absent, or the weights cannot be had or do not fit.
         MissingExtraError: the package that the scorer needs is not installed.
     """
@@ -119,7 +112,6 @@ def load_scorer(
 
     if name not in _FACTORIES:
         raise UnknownNameError(f"no scorer is called {name!r}. Nearest: {nearest(name, _FACTORIES)}")
-    check_baseline(baseline_prompt, alpha)
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where, cpu_bfloat16=name in _CPU_BFLOAT16)
     # Links are kept: the vocabulary lies beside the link, not beside the file it points to in a hub's cache.
@@ -130,8 +122,7 @@ def load_scorer(
         raise ConfigError(f"the scorer {name} cannot be made with these options: {error}") from error
     # Held while loading: two threads that ask for one scorer must not put its weights in memory twice.
     with _LOCK:
-        scorer = _load(name, where, precision, path, **options)
-    return regularised(scorer, baseline_prompt, alpha)
+        return _load(name, where, precision, path, **options)
 
 
 @functools.cache

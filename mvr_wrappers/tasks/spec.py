@@ -5,33 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from mvr_wrappers.errors import ConfigError, nearest
 from mvr_wrappers.options import TaskSettings, documented
 from mvr_wrappers.parsing import Int, StrictFields
 from mvr_wrappers.settings import AgentSettings
-
-# What `CameraRig.from_config` takes. Checked here too, so that a misspelt key is found where it stands, and without
-# importing the filming room, which needs OpenGL.
-RIG_KEYS = {
-    "ring": ("azimuths", "distance", "elevation", "lookat", "track", "height"),
-    "named": ("names",),
-    "free": ("poses",),
-}
-
-
-def _known_rig(rig: dict[str, Any] | None) -> dict[str, Any] | None:
-    if rig is None:
-        return None
-    kind = rig.get("kind")
-    if kind not in RIG_KEYS:
-        raise ConfigError(f"rig.kind is {kind!r}; give one of {', '.join(RIG_KEYS)}")
-    for key in rig.keys() - {"kind"}:
-        if key not in RIG_KEYS[kind]:
-            near = nearest(key, RIG_KEYS[kind])
-            raise ConfigError(f"rig.{key} is not a key of a {kind} rig. Nearest valid keys: {near}")
-    return rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +48,5 @@ class TaskSpec(TaskSettings):
     name: str
     make: MakeSpec
     agent: AgentSettings
-    rig: Annotated[dict[str, Any] | None, AfterValidator(_known_rig)] = None
     family: str | None = None
     source: str = ""

@@ -88,15 +88,24 @@ def test_empty_batches(pocket: PocketScorer) -> None:
     ],
 )
 def test_refuses_what_is_no_video(pocket: PocketScorer, bad: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match=re.escape("uint8 (B, F, H, W, 3)")):
+    with pytest.raises(ConfigError, match=re.escape("uint8 frames (B, F, H, W, 3)")):
         pocket.embed_video(bad)
 
 
 def test_refuses_empty_prompts_and_bare_strings(pocket: PocketScorer) -> None:
-    with pytest.raises(ConfigError, match="empty prompt"):
+    with pytest.raises(ConfigError, match="prompt is '  '; write one sentence"):
         pocket.embed_text(["fine", "  "])
-    with pytest.raises(ConfigError, match="list of sentences"):
+    with pytest.raises(ConfigError, match="takes a list of prompts"):
         pocket.embed_text("a robot")
+
+
+def test_prompts_are_embedded_once(pocket: PocketScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    run = pocket._text.forward
+    monkeypatch.setattr(pocket._text, "forward", lambda prompts: seen.append(list(prompts)) or run(prompts))
+    rows = pocket.embed_text(["a lamp", "a cup", "a lamp"])
+    np.testing.assert_array_equal(pocket.embed_text(["a cup", "a lamp"]), rows[[1, 0]])
+    assert seen == [["a lamp", "a cup"]]
 
 
 def test_paraphrases_are_near_and_opposites_are_not(pocket: PocketScorer) -> None:

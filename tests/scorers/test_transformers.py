@@ -170,7 +170,7 @@ def test_prompts_are_embedded_once_and_long_ones_cut_with_a_warning(
     np.testing.assert_allclose(scorer.embed_text(["robot " * room]), rows, atol=1e-6)
     scorer.embed_text(["robot " * room])
     assert len(calls) == 2
-    with pytest.raises(ConfigError, match="prompt is empty"):
+    with pytest.raises(ConfigError, match="prompt is ''; write one sentence"):
         scorer.embed_text([""])
 
 

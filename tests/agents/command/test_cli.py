@@ -103,7 +103,9 @@ def test_errors_are_one_line_that_names_the_mend(capsys: pytest.CaptureFixture[s
     assert "there is no folder" in complaint(capsys, "eval", str(tmp_path / "absent"))
     assert "no scripted policy" in complaint(capsys, "film", "tiny", "--policy", "scripted")
     assert "pocket" in complaint(capsys, "score", "tiny", "--scorer", "pockt")
-    assert "write one sentence" in complaint(capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path))
+    assert "prompt is ' '; write one sentence" in complaint(
+        capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path)
+    )
 
 
 def test_an_interrupted_command_ends_without_a_traceback(
