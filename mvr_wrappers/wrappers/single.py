@@ -132,7 +132,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         observation, info = self.env.reset(seed=seed, options=options)
         self._per_env.submit([self._filmed.pop_clips()])
         self._per_env.assign([self._filmed.episode_prompt])
-        self._shaper.begin(self._filmed.state(observation)[None])
+        self._shaper.begin(self._filmed.last_state[None])
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -151,7 +151,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         add_success(info)
         step = self._shaper.step(
             np.array([float(reward)]),
-            self._filmed.state(observation)[None],
+            self._filmed.last_state[None],
             np.array([terminated]),
             np.array([info["is_success"]], np.bool_) if "is_success" in info else None,
         )

@@ -200,6 +200,21 @@ class TestComposition:
         assert [step[1] for step in steps] == [step[1] for step in plain]
 
 
+    def test_the_state_function_is_called_once_an_observation(self) -> None:
+        calls: list[int] = []
+
+        def read(observation: Any) -> Any:
+            calls.append(1)
+            return observation
+
+        env = share(learned_engine(), state_fn=read)
+        calls.clear()  # one to learn the size of a state
+        env.reset(seed=0)
+        for _ in range(10):
+            env.step(env.action_space.sample())
+        assert len(calls) == 11
+
+
 class TestWrongUse:
     def test_shaping_twice(self) -> None:
         with pytest.raises(EnvError, match="shaped already"):
