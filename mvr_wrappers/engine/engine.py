@@ -218,9 +218,36 @@ class RewardEngine:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
         return np.asarray(self.snapshot.vlm_reward(states))
 
+    def publish(self, snapshot: RewardSnapshot) -> None:
+        """Makes a snapshot of your own the latest reward, such as one trained elsewhere; waits for work under way.
+
+        It is published as the next version, whatever version it has, and shapes until an update of this engine
+        publishes another: with a `schedule.update_every` that is never reached, for good.
+
+        Args:
+            snapshot: with its own weight and rule, of states of the size that this engine learns on.
+
+        Raises:
+            ConfigError: no snapshot, or one of states of another size.
+            NonFiniteError: it holds NaN or infinity, or would shape with it.
+            EngineError: the worker thread failed, the engine is closed, or this is a child process.
+        """
+        self._require_usable()
+        self.wait()
+        self._learner.publish(snapshot)
+
     def metrics(self) -> dict[str, float]:
-        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet."""
-        counters = {"env_steps": self._clock.env_steps, "clips_dropped": self._pool.dropped, "version": self.version}
+        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet.
+
+        Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring) and
+        `clips_dropped` (more were filmed than will be scored).
+        """
+        counters = {
+            "env_steps": self._clock.env_steps,
+            "version": self.version,
+            "clips_waiting": len(self._pool),
+            "clips_dropped": self._pool.dropped,
+        }
         return {**counters, **asdict(self._learner.metrics)}
 
     def wait(self) -> None:

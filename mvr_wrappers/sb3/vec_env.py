@@ -20,7 +20,7 @@ from mvr_wrappers.wrappers.filmed import require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
 from mvr_wrappers.wrappers.shaper import TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
-from mvr_wrappers.wrappers.task_info import add_task_info
+from mvr_wrappers.wrappers.task_info import add_success
 
 Infos = list[dict[str, Any]]
 
@@ -119,7 +119,8 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             self._collect_clips(due)
         self._per_env.advance(self._all)
         for info, reward in zip(infos, rewards, strict=True):
-            add_task_info(info, float(reward))
+            info["task_reward"] = float(reward)  # over what a TaskInfo below says, as in the single wrapper
+            add_success(info)
         states = self._states(observations)
         step = self._shaper.step(
             rewards,

@@ -17,7 +17,7 @@ from mvr_wrappers.options import EngineOptions, TaskSettings, WrapperOptions, ch
 from mvr_wrappers.wrappers.filmed import film, sized
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group
 from mvr_wrappers.wrappers.shaper import TransitionShaper
-from mvr_wrappers.wrappers.task_info import add_task_info
+from mvr_wrappers.wrappers.task_info import add_success
 
 _STEPPED = np.array([True])
 _FILMING = WrapperOptions.__annotations__.keys() - EngineOptions.__annotations__.keys()
@@ -28,10 +28,10 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     """Adds to the task reward a term for how much the agent looks like what the prompt says (arXiv 2603.01694).
 
     The term for the transition from s_t to s_t+1 is evaluated at s_t, under the engine's latest snapshot; it is 0
-    before the first update. `info` gets `task_reward`, `vlm_reward` (r_vlm(s_t), unweighted), `shaping` (the term: the
-    reward is `task_reward + shaping`) and, where the env reports success, `is_success`. At the end of an episode
-    `info["mvr_episode"]` holds `task_return`, `shaped_return`, `vlm_return`, `length` and, with success reported,
-    `success` (at any step).
+    before the first update. `info` gets `task_reward` (the reward this wrapper received, whatever changed it below),
+    `vlm_reward` (r_vlm(s_t), unweighted), `shaping` (the term: the reward is `task_reward + shaping`) and, where the
+    env reports success, `is_success`. At the end of an episode `info["mvr_episode"]` holds `task_return`,
+    `shaped_return`, `vlm_return` (sums over the episode), `length` and, with success reported, `success` (at any step).
 
     `reset(options={"prompt": "..."})` asks for another behaviour in the episode that begins: its clips go to the engine
     of that prompt, and its steps are shaped by it. An engine is made when its prompt is first asked for, with the same
@@ -105,7 +105,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         observation, info = self.env.reset(seed=seed, options=options)
         self._per_env.submit([self._filmed.pop_clips()])
         self._per_env.assign([self._filmed.episode_prompt])
-        self._shaper.begin(self._filmed.state(observation)[None])
+        self._shaper.begin(self._filmed.last_state[None])
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -120,10 +120,11 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         if over:
             self._per_env.submit([self._filmed.pop_clips()])
         self._per_env.advance(_STEPPED)
-        add_task_info(info, float(reward))
+        info["task_reward"] = float(reward)  # over what a TaskInfo below says: a wrapper between may have changed it
+        add_success(info)
         step = self._shaper.step(
             np.array([float(reward)]),
-            self._filmed.state(observation)[None],
+            self._filmed.last_state[None],
             np.array([terminated]),
             np.array([info["is_success"]], np.bool_) if "is_success" in info else None,
         )

@@ -126,6 +126,9 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         step = self._shaper.step(rewards, last_states, terminated, _success(infos, self.num_envs), stepped)
         for name, values in (("task_reward", rewards), ("vlm_reward", step.vlm_rewards), ("shaping", step.shaping)):
             infos[name], infos[f"_{name}"] = values, stepped.copy()
+        final = infos.get("final_info", {})
+        if "task_reward" in final:  # SAME_STEP keeps what a TaskInfo below says of last steps here
+            final["task_reward"] = np.where(final["_task_reward"], rewards, 0.0)
         if len(self.engines) > 1:
             infos["prompt"], infos["_prompt"] = np.array(self._per_env.prompts, object), stepped.copy()
         if self._ended.any():

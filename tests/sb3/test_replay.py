@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from functools import partial
 from pathlib import Path
@@ -21,22 +20,12 @@ from stable_baselines3.common.vec_env import VecNormalize
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_vec_env import LASTS, SMALL, actions_of, drive, publish, shaped
 from tests.support.endless_env import LEAVING, EndlessEnv, returns_by_start
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, fill, shaped, small_agent
 
 GAMMA = 0.9
-
-
-def fill(buffers: list[ReplayBuffer], venv: Any, steps: int) -> None:
-    """Adds the transitions of one drive to all buffers."""
-    before, taken = drive(venv, steps)
-    actions = actions_of(steps, venv.num_envs)
-    for observations, action, (after, rewards, dones, infos) in zip(before, actions, taken, strict=True):
-        last = np.array([info.get("terminal_observation", row) for info, row in zip(infos, after, strict=True)])
-        for buffer in buffers:
-            buffer.add(observations, last, action, rewards, dones, infos)
 
 
 def sampled(buffer: ReplayBuffer, env: VecNormalize | None = None) -> list[np.ndarray]:
@@ -96,10 +85,8 @@ def test_twice_is_once(rule: str, lasts: Any) -> None:
 def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int, n_envs: int) -> None:
     venv = make_vec_env("MVR/tiny", n_envs=n_envs, engine=learned_engine())
     kwargs = {"engine": venv.engine, "n_steps": n_steps, "gamma": GAMMA}
-    small = copy.deepcopy(SMALL)  # SB3 adds to policy_kwargs
-    model = algorithm(
-        *("MlpPolicy", venv), **small, gamma=GAMMA, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs
-    )
+    buffer = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": kwargs}
+    model = algorithm("MlpPolicy", venv, gamma=GAMMA, **small_agent(), **buffer)
     model.learn(40, callback=RewardLogger())
     publish(venv.engine)
     model.learn(10, callback=RewardLogger(), reset_num_timesteps=False)

@@ -23,7 +23,7 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
 from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
-from tests.agents.runs.test_training import HYPERPARAMETERS, SCRIPT, config
+from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
 
 
 def jax_config(outputs: Path, **overrides: Any) -> TrainConfig:

@@ -17,7 +17,7 @@ from mvr_agents.runs.saved_run import SavedRun
 from mvr_agents.runs.training import train
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
-from tests.agents.runs.test_training import config
+from tests.support.small_run import config
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
@@ -24,25 +22,7 @@ from mvr_agents.runs.training import _torch_threads, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 from tests.support.paths import ROOT
-
-HYPERPARAMETERS: dict[str, Any] = {
-    **{"steps": 240, "n_envs": 2, "learning_starts": 40, "train_freq": 8, "gradient_steps": 1, "buffer_size": 400},
-    **{"batch_size": 16, "net_arch": [8], "n_quantiles": 5, "top_quantiles_to_drop_per_net": 1},
-    **{"eval_every": 120, "eval_episodes": 2},
-}
-
-
-def config(outputs: Path, **overrides: Any) -> TrainConfig:
-    hyperparameters = HYPERPARAMETERS | overrides.pop("hyperparameters", {})
-    options = {
-        "agent": "sb3-tqc",
-        "seed": 1,
-        "device": "cpu",
-        "agent_device": "cpu",
-        "outputs": outputs,
-        "clip": {"image_size": 32},
-    } | overrides
-    return TrainConfig.for_task("tiny", hyperparameters=hyperparameters, **options)
+from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
 
 
 @pytest.fixture(scope="module")
@@ -163,13 +143,6 @@ def test_an_error_leaves_agent_engine_and_metrics(tmp_path: Path, monkeypatch: p
     run = RunDirectory.open(path)
     assert run.model.is_file() and run.engine.is_file()
     assert read_metrics(run.metrics)["step"][-1] == 116  # a row every 4 steps
-
-
-SCRIPT = """
-import sys, tests.support.tiny_task
-from mvr_agents.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.mark.parametrize("subproc", [False, True])

@@ -24,9 +24,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_replay import fill
-from tests.sb3.test_vec_env import LASTS, drive, publish, shaped
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, drive, fill, shaped
 
 SMALL = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, "device": "cpu"}
 NETWORKS = {"policy_kwargs": {"net_arch": [8], "n_quantiles": 4}}
