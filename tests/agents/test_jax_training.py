@@ -21,8 +21,8 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.report import report
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
+from mvr_agents.training import train
 from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
 
 
