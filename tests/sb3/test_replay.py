@@ -79,6 +79,16 @@ def test_twice_is_once(rule: str, lasts: Any) -> None:
         np.testing.assert_array_equal(buffer.shaping, once)
 
 
+def test_without_relabelling_the_shaping_stays_as_it_was_paid() -> None:
+    engine = learned_engine(relabel=False)
+    venv = shaped(engine)
+    buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, engine=engine)
+    paid = [[info["shaping"] for info in infos] for *_, infos in fill([buffer], venv, 20)]
+    publish(engine)
+    buffer.relabel()
+    np.testing.assert_array_equal(buffer.shaping[:20], np.array(paid, np.float32))
+
+
 @pytest.mark.parametrize("n_envs", [1, 2])
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("algorithm", [SAC, TD3, DDPG, partial(TQC, top_quantiles_to_drop_per_net=2)])
