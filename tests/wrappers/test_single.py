@@ -199,7 +199,6 @@ class TestComposition:
         _, plain = run(share(learned_engine()), 5)
         assert [step[1] for step in steps] == [step[1] for step in plain]
 
-
     def test_the_state_function_is_called_once_an_observation(self) -> None:
         calls: list[int] = []
 
