@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -154,3 +154,7 @@ class ScoredClip:
                 "a scored clip needs one view index, one score and one embedding a view, "
                 f"got {self.views.shape}, {self.scores.shape} and {self.embeddings.shape}"
             )
+
+
+ROWS = tuple(field.name for field in fields(ScoredClip))
+"""What a scored clip consists of, each an array with a row a clip where clips are kept together."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvr_wrappers.arrays import group, nested
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import group, nested, read_arrays, write_arrays
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
@@ -31,7 +32,7 @@ from mvr_wrappers.tasks.registry import get_task
 if TYPE_CHECKING:
     from mvr_wrappers.engine.learner import RewardLearner
 
-FORMAT = 1  # of the files `save` writes
+FORMAT = 2  # of the files `save` writes
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -288,12 +289,7 @@ class RewardEngine:
         In "sync" mode an engine loaded from it goes on exactly as this one.
         """
         self.wait()
-        header = {
-            "format": FORMAT,
-            "options": self.options,
-            "clock": asdict(self._clock),
-            "pool": self._pool.header(),
-        }
+        header = {"format": FORMAT, "options": self.options, "clock": asdict(self._clock)}
         write_arrays(path, header, nested(learner=self._learner.state_dict(), pool=self._pool.state_dict()))
 
     @classmethod
@@ -309,14 +305,11 @@ class RewardEngine:
             mode: "sync" or "async", if otherwise than before.
 
         Raises:
-            EngineError: not a file that `save` wrote, or written by a newer version, or with a scorer of one's own that
-                was not given.
+            EngineError: not a file that `save` wrote, or one of another version of its format, or with a scorer of your
+                own that was not given.
         """
         header, arrays = read_arrays(path)
-        if header.get("format") != FORMAT:
-            raise EngineError(
-                f"{path} has format {header.get('format')}, this version reads {FORMAT}; update the package"
-            )
+        _check_format(path, header.get("format"))
         if scorer is None and header["options"]["scorer"] not in scorer_names():
             name = header["options"]["scorer"]
             raise EngineError(
@@ -325,7 +318,7 @@ class RewardEngine:
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
         engine._clock = Clock(**header["clock"])
-        engine._pool.load(header["pool"], group(arrays, "pool"))
+        engine._pool.load_state_dict(group(arrays, "pool"))
         engine._learner.load_state_dict(group(arrays, "learner"))
         return engine
 
@@ -393,3 +386,14 @@ def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: An
             raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
     elif not isinstance(scorer, Scorer):
         raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
+
+
+def _check_format(path: str | Path, found: Any) -> None:
+    """Refuses a file of another format than this version writes."""
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found < FORMAT:
+        what = "an older version wrote it: train anew, or load it with the version of this package that wrote it"
+    else:
+        what = "update the package"
+    raise EngineError(f"{path} has format {found}, this version reads {FORMAT}; {what}")

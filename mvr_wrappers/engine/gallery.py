@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.arrays import Arrays, group, nested, numbered
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import Arrays, group, nested, numbered
 
 _ARRAYS = ("frames", "views", "scores")  # of a picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import Clip, ScoredClip
-from mvr_wrappers.engine.arrays_file import Arrays, group, nested
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relevance.dataset import ClipDataset
@@ -28,8 +29,6 @@ from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.stopwatch import Stopwatch
 
 VIDEOS_PER_BATCH = 32  # 8 frames of 224 pixels each: 39 MB of frames, and as long as `stop` may have to wait
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,11 @@ class LearnerMetrics:
 
     clips_scored: int = 0
     videos_scored: int = 0
-    mean_score: float = NAN
+    mean_score: float = math.nan
     updates: int = 0
-    held_out_loss: float = NAN
-    pair_accuracy: float = NAN
-    reference_relevance: float = NAN
+    held_out_loss: float = math.nan
+    pair_accuracy: float = math.nan
+    reference_relevance: float = math.nan
     score_seconds: float = 0.0
     update_seconds: float = 0.0
 

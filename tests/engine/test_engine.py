@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, UnknownNameError
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
@@ -249,6 +250,17 @@ class TestRepeating:
         np.savez(path, something=np.zeros(3))
         with pytest.raises(EngineError, match="not a whole engine file"):
             RewardEngine.load(path)
+
+    @pytest.mark.parametrize(
+        ("found", "advice"), [(1, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
+    )
+    def test_files_of_another_format(self, tmp_path: Path, engine: RewardEngine, found: Any, advice: str) -> None:
+        path = tmp_path / "engine.npz"
+        engine.save(path)
+        header, arrays = read_arrays(path)
+        write_arrays(path, header | {"format": found}, arrays)
+        with pytest.raises(EngineError, match=f"has format {found}, this version reads 2; {advice}"):
+            RewardEngine.load(path, scorer=RedScorer())
 
 
 class GatedScorer(RedScorer):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,34 @@ class TestGroup:
         with pytest.raises(EngineError, match=r"holds no engines\.json"):
             EngineGroup.load(tmp_path)
 
+    @pytest.mark.parametrize(
+        ("index", "said"),
+        [
+            ("[", "is no JSON"),
+            ("\xff", "is no JSON"),
+            ("[]", "no list of the engine files"),
+            ('{"engine-0.npz": 1}', "no list of the engine files"),
+            ("null", "no list of the engine files"),
+            ("[3]", "no list of the engine files"),
+            ('["../engine-0.npz"]', "no list of the engine files"),
+            ('[""]', "no list of the engine files"),
+            ('["engine-7.npz"]', "there is no file"),
+        ],
+    )
+    def test_a_damaged_index(self, tmp_path: Path, index: str, said: str) -> None:
+        EngineGroup([engine("red")]).save(tmp_path)
+        (tmp_path / "engines.json").write_bytes(index.encode("latin-1"))
+        with pytest.raises(EngineError, match=said):
+            EngineGroup.load(tmp_path, scorer=FakeScorer())
+
+    def test_all_are_closed_though_one_has_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        group = EngineGroup([engine("red"), engine("blue"), engine("green")])
+        for prompt in ("red", "green"):
+            monkeypatch.setattr(group[prompt]._runner, "close", partial(fail, prompt))
+        with pytest.raises(EngineError, match="red failed"):
+            group.close()
+        assert all(each.closed for each in group.values())
+
     def test_it_is_not_pickled(self) -> None:
         with pytest.raises(EngineError, match="make_vec_env"):
             pickle.dumps(EngineGroup([engine("red")]))
@@ -96,6 +125,10 @@ class TestGroup:
         assert own_prompts(("a", "b"), 2) == ["a", "b"]
         with pytest.raises(ConfigError, match="2 sentences for 3 envs"):
             own_prompts(["a", "b"], 3)
+
+
+def fail(prompt: str) -> None:
+    raise EngineError(f"{prompt} failed")
 
 
 class TestPerEnv:
