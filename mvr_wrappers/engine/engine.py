@@ -237,12 +237,6 @@ class RewardEngine:
         """
         return np.asarray(self.snapshot.shape(states, next_states, terminated))
 
-    def evaluate(
-        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
-        return self.snapshot.evaluate(states, next_states, terminated)
-
     def vlm_reward(self, states: ArrayLike) -> NDArray[np.float32]:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
         return np.asarray(self.snapshot.vlm_reward(states))

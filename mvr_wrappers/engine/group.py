@@ -21,13 +21,18 @@ class EngineGroup(Mapping[str, RewardEngine]):
 
     Args:
         engines: at least one, each of another prompt. The first is the one that later ones are made like.
-        lent: whether these engines are somebody else's, so that `close` leaves them open.
+        lent: whether these engines are caller-owned, so that `close` leaves them open.
+        closes_with_env: whether the wrapper that the group is given to closes it; a group of your own you close.
+
+    Attributes:
+        closes_with_env: as above.
 
     Raises:
         ConfigError: no engine, or two of one prompt.
     """
 
-    def __init__(self, engines: Iterable[RewardEngine], *, lent: bool = False) -> None:
+    def __init__(self, engines: Iterable[RewardEngine], *, lent: bool = False, closes_with_env: bool = False) -> None:
+        self.closes_with_env = closes_with_env
         given = list(engines)
         self._engines = {engine.prompt: engine for engine in given}
         if not given or len(self._engines) < len(given):

@@ -128,9 +128,7 @@ def make_vector_env(
     if group is None:
         return env
     prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
-    shaped = MultiViewVLMRewardVectorWrapper(env, prompt, engine=group, state_fn=options.get("state_fn"))
-    shaped.owns_engines = group is not engine
-    return shaped
+    return MultiViewVLMRewardVectorWrapper(env, prompt, engine=group, state_fn=options.get("state_fn"))
 
 
 def make_multitask_vec(tasks: str | Iterable[str], num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:

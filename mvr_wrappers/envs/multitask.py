@@ -100,7 +100,8 @@ class MultitaskPlan:
         plans = {plan.spec.prompt: plan for plan in reversed(self.plans)}
         first = RewardEngine(**self.plans[0].engine)
         others = [plans[prompt].engine for prompt in dict.fromkeys(self.prompts(len(self.plans)))][1:]
-        return EngineGroup([first, *(RewardEngine(**engine | {"scorer": first.scorer}) for engine in others)])
+        made = [first, *(RewardEngine(**engine | {"scorer": first.scorer}) for engine in others)]
+        return EngineGroup(made, closes_with_env=True)
 
     def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs, see `EnvPlan.makers`."""

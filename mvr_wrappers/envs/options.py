@@ -145,7 +145,7 @@ class EnvPlan:
 
     def engines(self) -> EngineGroup:
         """Returns a new engine, of the task's prompt."""
-        return EngineGroup([RewardEngine(**self.engine)])
+        return EngineGroup([RewardEngine(**self.engine)], closes_with_env=True)
 
     def make_env(self) -> TaskInfo:
         """Makes the task's own env, unfilmed and unshaped."""

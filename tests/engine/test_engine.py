@@ -81,7 +81,9 @@ class TestSchedule:
         bad[:, 0], good[:, 0] = -1, 1
         assert engine.shape(good).mean() > engine.shape(bad).mean() + 0.01
         np.testing.assert_allclose(engine.shape(good), 0.1 * engine.vlm_reward(good), rtol=1e-6)
-        for both, alone in zip(engine.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True):
+        for both, alone in zip(
+            engine.snapshot.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True
+        ):
             np.testing.assert_array_equal(both, alone)
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:

@@ -12,7 +12,7 @@ from mvr_wrappers import Clip, EngineGroup, RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import NEVER, learned_engine, waiting
+from tests.support.tiny_task import NEVER, waiting
 
 
 def engine(prompt: str, **options: Any) -> RewardEngine:
@@ -113,10 +113,14 @@ class TestGroup:
 
     def test_the_arguments_of_a_wrapper(self) -> None:
         given = engine("red")
-        assert engine_group(None, "blue", {"scorer": FakeScorer()}).first.prompt == "blue"
-        assert engine_group(given, "red", {}).first is given
+        made = engine_group(None, "blue", {"scorer": FakeScorer()})
+        assert made.first.prompt == "blue" and made.closes_with_env
+        around = engine_group(given, "red", {})
+        assert around.first is given and around.closes_with_env
+        around.close()
+        assert not given.closed
         group = EngineGroup([given])
-        assert engine_group(group, "green", {}) is group
+        assert engine_group(group, "green", {}) is group and not group.closes_with_env
         with pytest.raises(ConfigError, match="give prompt="):
             engine_group(None, None, {})
         with pytest.raises(ConfigError, match="brings its own prompt, 'red'"):
@@ -155,20 +159,6 @@ class TestPerEnv:
             "blue": 3,
             "green": 1,
         }
-
-    @pytest.mark.parametrize("rule", ["additive", "potential"])
-    def test_each_row_is_shaped_by_its_engine(self, rule: str, rng: np.random.Generator) -> None:
-        strong, weak = learned_engine(rule, weight=0.5), learned_engine(rule, weight=0.1)
-        weak.prompt = "something"
-        states, following = rng.normal(size=(2, 5, 4)).astype(np.float32)
-        over = np.array([False, True, False, False, True])
-        prompts = [which.prompt for which in (strong, weak, strong, weak, weak)]
-        envs = EnginePerEnv(EngineGroup([strong, weak]), prompts)
-        shaping, rewards = envs.evaluate(states, following, over)
-        for i, which in enumerate([strong, weak, strong, weak, weak]):
-            expected = which.evaluate(states[i : i + 1], following[i : i + 1], over[i : i + 1])
-            np.testing.assert_allclose([shaping[i], rewards[i]], np.ravel(expected), rtol=1e-5)
-        assert shaping.dtype == rewards.dtype == np.float32
 
     def test_one_engine_or_several(self) -> None:
         group = EngineGroup([engine("red")])
