@@ -21,8 +21,9 @@ from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
 from mvr_wrappers.prompts import checked_prompt
-from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
+from mvr_wrappers.scorers import Scorer, scorer_names
 from mvr_wrappers.scorers.goal import check_baseline
+from mvr_wrappers.scorers.lazy import LazyScorer
 from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, checked_weight, merge
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
@@ -85,9 +86,9 @@ class RewardEngine:
     ) -> None:
         from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
 
-        _check(prompt, scorer, method, weight, seed)
+        _check(prompt, method, weight, seed)
         check_baseline(baseline_prompt, alpha)
-        self._scorer = _LazyScorer(scorer, device)
+        self._scorer = LazyScorer(scorer, device)
         self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
         self.prompt, self.method, self.weight = prompt, method, float(weight)
         self.seed, self.device = int(seed), device
@@ -143,12 +144,17 @@ class RewardEngine:
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        return type(self)(**self.options | {"prompt": prompt, "scorer": self.scorer})
+        return type(self)(**self.options | {"prompt": prompt, "scorer": self._scorer.source})
 
     @property
     def scorer(self) -> Scorer:
         """The frozen encoder, loaded now if it was not."""
         return self._scorer.get()
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels of the frames the scorer wants; it is not loaded for that, see `LazyScorer`."""
+        return self._scorer.image_size
 
     @property
     def snapshot(self) -> RewardSnapshot:
@@ -330,23 +336,7 @@ class RewardEngine:
             raise EngineError(_NOT_FOR_CHILDREN)
 
 
-class _LazyScorer:
-    """A scorer, or the name of one that is loaded when it is first needed."""
-
-    __slots__ = ("_device", "_scorer", "name")
-
-    def __init__(self, scorer: str | Scorer, device: str) -> None:
-        self.name = scorer if isinstance(scorer, str) else scorer.name
-        self._scorer = None if isinstance(scorer, str) else scorer
-        self._device = device
-
-    def get(self) -> Scorer:
-        if self._scorer is None:
-            self._scorer = load_scorer(self.name, self._device)
-        return self._scorer
-
-
-def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
+def _check(prompt: str, method: str, weight: Any, seed: Any) -> None:
     """Refuses arguments that cannot work, before anything heavy is loaded."""
     checked_prompt(prompt)
     checked_weight(weight)
@@ -354,8 +344,3 @@ def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: An
         raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
     if method not in get_args(Method):
         raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
-    if isinstance(scorer, str):
-        if scorer not in scorer_names():
-            raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
-    elif not isinstance(scorer, Scorer):
-        raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")

@@ -19,6 +19,7 @@ from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.relevance.trainer import RelevanceTrainer
 from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.checks import embed_videos
 from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
@@ -118,7 +119,7 @@ class RewardLearner:
         for batch in _batches(videos):
             if self._stopped.is_set():
                 return
-            batches.append(self._scorer().embed_video(np.stack(batch)))
+            batches.append(embed_videos(self._scorer(), np.stack(batch)))
         embeddings = np.concatenate(batches)
         scores = self._embedded_goal().psi(embeddings)[:, 0]
         ends = np.cumsum([len(clip.views) for clip in clips])[:-1]

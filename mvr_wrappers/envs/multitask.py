@@ -98,9 +98,9 @@ class MultitaskPlan:
     def engines(self) -> EngineGroup:
         """Returns a new engine for each prompt, with the settings of the first task that has it, and one scorer."""
         plans = {plan.spec.prompt: plan for plan in reversed(self.plans)}
-        first = RewardEngine(**self.plans[0].engine)
-        others = [plans[prompt].engine for prompt in dict.fromkeys(self.prompts(len(self.plans)))][1:]
-        return EngineGroup([first, *(RewardEngine(**engine | {"scorer": first.scorer}) for engine in others)])
+        shared = {"scorer": self.plans[0].engine["scorer"]}
+        prompts = dict.fromkeys(self.prompts(len(self.plans)))
+        return EngineGroup(RewardEngine(**plans[prompt].engine | shared) for prompt in prompts)
 
     def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs, see `EnvPlan.makers`."""
