@@ -50,6 +50,7 @@ OTHERS: dict[str, Any] = {
     "dtype": "bfloat16",
     "pooling": "frames",
     "compile": True,
+    "vocabulary": "somewhere",
     "baseline_prompt": "a ball",
     "alpha": 0.5,
     "method": "mvr",
@@ -137,7 +138,9 @@ class TestDoors:
 
     @pytest.mark.parametrize("name", [name for name in OTHERS if name in EngineOptions.__annotations__])
     def test_an_engine_remembers_every_option(self, name: str) -> None:
-        further = {"baseline_prompt": "a ball"} if name == "alpha" else {}
+        viclip = {"scorer": "viclip-b"}
+        needs = {"alpha": {"baseline_prompt": "a ball"}, "pooling": {"scorer": "clip-l"}, "compile": viclip}
+        further = {**needs, "vocabulary": viclip}.get(name, {})
         with RewardEngine("a red ball", **{name: OTHERS[name]}, **further) as engine:
             again = type(engine)(**engine.options)
             assert again.options == engine.options
@@ -180,9 +183,9 @@ class TestRefused:
     def test_a_seed_beside_an_engine_is_that_of_filming(self) -> None:
         gym.make("MVR/tiny", engine=learned_engine(), seed=3).close()
 
-    @pytest.mark.parametrize("name", ["weights", "dtype", "pooling", "compile"])
+    @pytest.mark.parametrize("name", ["weights", "dtype", "pooling", "compile", "vocabulary"])
     def test_options_of_loading_beside_a_scorer_that_is_loaded(self, name: str) -> None:
-        with pytest.raises(ConfigError, match=rf"scorer is an object, which would ignore {name}"):
+        with pytest.raises(ConfigError, match=rf"{name} would change nothing: scorer is an object"):
             RewardEngine("a ball", FakeScorer(), **{name: OTHERS[name]})
 
     def test_names_that_do_not_exist(self) -> None:

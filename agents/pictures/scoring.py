@@ -20,6 +20,7 @@ from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.scorers import Scorer
+from mvr_wrappers.scorers.checks import embed_videos
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.tasks.registry import TaskSpec
 
@@ -78,7 +79,7 @@ def score_behaviours(
         clips: list[Clip] = [clip for _, clips in films for clip in clips]
         if not clips:
             raise ConfigError(f"no episode lasted the {clip.length} states of a clip; give a task of shorter clips")
-        psi = np.stack([goal.psi(scorer.embed_video(clip.frames)) for clip in clips])
+        psi = np.stack([goal.psi(embed_videos(scorer, clip.frames)) for clip in clips])
         views = tuple(view_label(camera) for camera in env.rig.views)
         starts = next(np.array(starts, np.float64) for starts, _ in films if starts)
         frames = np.stack([clip.frames[0, clip.frames.shape[1] // 2] for clip in clips[: len(starts)]])
@@ -103,7 +104,7 @@ def score_video(path: Path, scorer: Scorer, goal: Goal, seconds: float = 2.0, ov
     """
     clips = read_clips(path, scorer.n_frames, seconds, overlap, scorer.image_size)
     batches = (clips.frames[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips.frames), CLIPS_AT_ONCE))
-    psi = goal.psi(np.concatenate([scorer.embed_video(batch) for batch in batches]))
+    psi = goal.psi(np.concatenate([embed_videos(scorer, batch) for batch in batches]))
     return ScoredFilm(path.name, clips.frames[:, scorer.n_frames // 2], clips.spans, psi)
 
 

@@ -19,13 +19,14 @@ from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
-from mvr_wrappers.engine.scorer_choice import ScorerChoice
 from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
 from mvr_wrappers.options import (
     EngineOptions,
     EngineSettings,
     LearningOptions,
+    ScorerSettings,
     check_names,
+    chosen,
     documented,
     read,
     split,
@@ -33,6 +34,7 @@ from mvr_wrappers.options import (
 )
 from mvr_wrappers.scorers import Scorer, scorer_names
 from mvr_wrappers.scorers.goal import check_baseline
+from mvr_wrappers.scorers.lazy import LazyScorer
 from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
@@ -76,7 +78,8 @@ class RewardEngine:
             raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
         self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
         check_baseline(self._settings.baseline_prompt, self._settings.alpha)
-        self._scorer = ScorerChoice(self._settings, objects.get("scorer"))
+        loading = chosen(ScorerSettings, self._settings)
+        self._scorer = LazyScorer(objects.get("scorer", self._settings.scorer), self._settings.device, **loading)
         self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
         self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
         self.relevance, self.reward = self._settings.relevance, self._settings.reward
@@ -124,13 +127,17 @@ class RewardEngine:
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        given = {"scorer": self.scorer} if self._scorer.is_object else {}
-        return type(self)(**self.options | {"prompt": prompt} | given)
+        return type(self)(**self.options | {"prompt": prompt, "scorer": self._scorer.source})
 
     @property
     def scorer(self) -> Scorer:
         """The frozen encoder, loaded now if it was not."""
         return self._scorer.get()
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels of the frames the scorer wants; it is not loaded for that, see `LazyScorer`."""
+        return self._scorer.image_size
 
     @property
     def snapshot(self) -> RewardSnapshot:

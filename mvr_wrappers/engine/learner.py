@@ -22,6 +22,7 @@ from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.relevance.trainer import RelevanceTrainer
 from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.checks import embed_videos
 from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
@@ -199,7 +200,7 @@ class RewardLearner:
         self.metrics = LearnerMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
     def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._scorer().embed_video(videos)
+        return embed_videos(self._scorer(), videos)
 
     def _keep(self, clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Keeps clips with the embeddings of all their videos (R, E), and returns psi of each, float32 (R,)."""

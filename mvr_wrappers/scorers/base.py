@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.prompts import checked_prompt
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+"""In which precision a scorer computes; "auto" is what is fast on the device."""
 
 
 @runtime_checkable
@@ -35,6 +38,17 @@ class Scorer(Protocol):
     def embed_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds P sentences -> float32 (P, E), unit rows."""
         ...
+
+
+def checked_dtype(dtype: object) -> str:
+    """Returns the word for a precision if it is one.
+
+    Raises:
+        ConfigError: it is none of "auto", "float32" and "bfloat16".
+    """
+    if not isinstance(dtype, str) or dtype not in get_args(Dtype):
+        raise ConfigError(f'dtype is {dtype!r}; give "auto", "float32" or "bfloat16"')
+    return dtype
 
 
 def check_frames(frames: NDArray[np.uint8]) -> None:

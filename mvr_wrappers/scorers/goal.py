@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.checks import embed_prompts
 
 Rows = NDArray[np.float32]
 
@@ -63,12 +64,13 @@ class Goal:
         Raises:
             ConfigError: a prompt is blank, or means the same to the scorer as the baseline; or a regularisation that
                 cannot work, see `check_baseline`.
+            ScorerError: the scorer returns something else than unit rows.
         """
         check_baseline(baseline_prompt, alpha)
-        texts = scorer.embed_text(prompts)
+        texts = embed_prompts(scorer, prompts)
         if baseline_prompt is None:
             return cls(texts)
-        baseline = scorer.embed_text([baseline_prompt])[0]
+        baseline = embed_prompts(scorer, [baseline_prompt])[0]
         for prompt, text in zip(prompts, texts, strict=True):
             if math.isclose(float(text @ baseline), 1.0, abs_tol=1e-6):
                 raise ConfigError(f"{scorer.name} sees no difference between the prompt {prompt!r} and its baseline")

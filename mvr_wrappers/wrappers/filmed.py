@@ -55,7 +55,7 @@ def sized(clip: ClipSettings | Mapping[str, Any] | None, engine: RewardEngine) -
     settings = merge(ClipSettings(), clip, "clip")
     if settings.image_size is not None:
         return settings
-    return dataclasses.replace(settings, image_size=engine.scorer.image_size)
+    return dataclasses.replace(settings, image_size=engine.image_size)
 
 
 def json_safe(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,47 +15,54 @@ from torch import Tensor, nn
 from mvr_wrappers.errors import ScorerError
 from mvr_wrappers.scorers.base import check_frames, resampled
 from mvr_wrappers.scorers.batches import VideoBatches
-from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
+from mvr_wrappers.scorers.files import local_file
 from mvr_wrappers.scorers.pixels import to_pixels
 from mvr_wrappers.scorers.pocket.net import PocketConfig, TextTower, VideoTower
+from mvr_wrappers.scorers.tensors import looks_like, read_tensors
 from mvr_wrappers.scorers.texts import TextCache
 
 WEIGHTS = Path(__file__).parent / "data" / "pocket.safetensors"
 PATCHES = 16  # what a frame costs, as `VideoBatches` counts it: 16 clips a batch on a CPU, where more gain nothing
 
 
+def load_pocket(device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> PocketScorer:
+    """Returns the scorer in the package.
+
+    Args:
+        device: where it computes.
+        dtype: the video tower computes in it.
+        weights: a file that `tools.pocket.train` wrote, or a folder with its pocket.safetensors; None takes the file in
+            the package.
+
+    Raises:
+        ScorerError: the weights are missing, cannot be read, or belong to something else.
+    """
+    path = WEIGHTS if weights is None else local_file("weights", weights, (WEIGHTS.name,), "pocket")
+    return PocketScorer(*read_weights(path), device, dtype)
+
+
 class PocketScorer:
     """A small video-text encoder behind the Scorer protocol.
 
-    Clips of another number of frames are resampled in time to 8, taking the middle of each eighth; fewer frames are
-    repeated. Frames of another size are resized, which stretches those that are not square.
+    Clips of another number of frames are resampled in time to `n_frames`, taking the middle of each of as many equal
+    parts; fewer frames are repeated. Frames of another size are resized, which stretches those that are not square.
 
-    Args:
-        device: "auto", "cpu", "cuda", "cuda:N" or a torch.device.
-        dtype: "auto", "float32", "bfloat16" or a torch.dtype; the video tower computes in it.
-        weights: a file that `tools.pocket.train` wrote; None takes the one in the package.
-
-    Raises:
-        ScorerError: the weights cannot be read, or belong to something else.
+    Attributes:
+        name: how `load_scorer` calls it.
+        n_frames: frames of a clip it was trained on.
+        image_size: pixels it works at.
+        embed_dim: E, length of an embedding.
     """
 
     name = "pocket"
 
-    def __init__(
-        self,
-        device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "auto",
-        weights: str | Path | None = None,
-    ) -> None:
-        where = resolve_device(device)
-        self._dtype = resolve_dtype(dtype, where)
-        config, towers = read_weights(Path(weights or WEIGHTS))
-        self._video = towers["video"].to(where, self._dtype)
-        self._text = towers["text"].to(where)
-        self.n_frames = config.n_frames
-        self.image_size = config.image_size
+    def __init__(self, config: PocketConfig, towers: nn.ModuleDict, device: torch.device, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._video = towers["video"].to(device, dtype)
+        self._text = towers["text"].to(device)
+        self.n_frames, self.image_size = config.n_frames, config.image_size
         self.embed_dim = config.embed_dim
-        self._batches = VideoBatches(where, PATCHES)
+        self._batches = VideoBatches(device, PATCHES)
         self._texts = TextCache(self.name, 0, self.embed_dim, self._encode)
 
     def embed_video(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -104,18 +111,20 @@ def read_weights(path: Path) -> tuple[PocketConfig, nn.ModuleDict]:
     Raises:
         ScorerError: the file cannot be read, or holds something else.
     """
-    mend = "give a file that `python -m tools.pocket.train` wrote, or leave `weights` out for the one in the package"
+    state = {name: tensor.float() for name, tensor in read_tensors(path).items()}
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}
-    except (OSError, SafetensorError) as error:
-        raise ScorerError(f"cannot read pocket weights from {path}: {error}; {mend}") from error
-    try:
-        config = TypeAdapter(PocketConfig).validate_json(metadata["pocket"])
+            config = TypeAdapter(PocketConfig).validate_json(file.metadata()["pocket"])
         towers = nn.ModuleDict({"video": VideoTower(config), "text": TextTower(config)})
         towers.load_state_dict(state)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise ScorerError(f"{path} does not hold weights of the pocket scorer: {error}; {mend}") from error
+    except (LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ScorerError(
+            f"{path} does not fit pocket: {_first_line(error)}. {looks_like(state)}. Give a file that "
+            "`python -m tools.pocket.train` wrote, or leave weights out for the one in the package"
+        ) from error
     towers.eval().requires_grad_(False)
     return config, towers
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".:")
