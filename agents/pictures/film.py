@@ -53,7 +53,7 @@ def film_task(
     require("filming a task", "av", "matplotlib")
     env = make_task_env(spec)
     name = policy if isinstance(policy, str) else "policy"
-    acting = make_policy(policy, spec, env.action_space, seed) if isinstance(policy, str) else policy
+    acting = make_policy(policy, spec, env, seed) if isinstance(policy, str) else policy
     episode = film_episode(env, acting, spec.rig, size=size, quality=quality, every=every, seed=seed)
     labels = [view_label(camera) for camera in rig_of(spec, env).views]
     fps = env.metadata.get("render_fps", DEFAULT_FPS) / every

@@ -5,23 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv
 
 from mvr_agents.learners import sb3_tqc
 from mvr_wrappers.errors import ConfigError, ScorerError
-from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
-from mvr_wrappers.sb3 import make_vec_env as make_shaped
+from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from mvr_wrappers.tasks.registry import get_task
+from tests.support.pendulums import pendulums
 from tests.support.tiny_task import learned_engine
-
-
-def pendulums() -> VecEnv:
-    return make_vec_env(lambda: gym.make("Pendulum-v1"), n_envs=2, seed=0)
 
 
 def test_hyper_parameters_are_the_published_ones() -> None:
@@ -63,7 +56,7 @@ def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
         "learning_starts": 20,
         "train_freq": 1,
     }
-    venv = make_shaped("MVR/tiny", n_envs=2, engine=learned_engine())
+    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine())
     agent = sb3_tqc.make(venv, settings, seed=0, device="cpu", relabel=relabel).learn(40, RewardLogger())
     assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == relabel
     assert agent.replay_buffer.n_steps == 3 and agent.replay_buffer.gamma == 0.99
