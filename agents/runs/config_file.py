@@ -57,13 +57,14 @@ def read_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path} has format {version}, and this version reads up to {FORMAT}; update mvr-wrappers")
     values = _present_names(document["config"], version)
     missing = list(_missing(TrainConfig, values))
+    preset = values.get("preset", "default")
     if missing and "task" in values:
-        preset = values.get("preset", "default")
         values = _filled(values, asdict(TrainConfig.for_task(values["task"], preset)), missing)
-        warnings.warn(
-            f"{path} was written by a version without {', '.join(missing)}: taken from preset {preset}", stacklevel=2
-        )
-    return parse(TrainConfig, values, f"{path}: config")
+    config = parse(TrainConfig, values, f"{path}: config")
+    if missing:
+        keys = ", ".join(missing)
+        warnings.warn(f"{path} was written by a version without {keys}: taken from preset {preset}", stacklevel=2)
+    return config
 
 
 def _present_names(values: dict[str, Any], version: int) -> dict[str, Any]:
