@@ -23,6 +23,7 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
 from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
+from mvr_wrappers.extras import install_command
 from tests.agents.runs.test_training import LEARNER, SCRIPT, config
 
 
@@ -96,7 +97,7 @@ def test_without_jax_the_extra_and_the_other_agent_are_named(tmp_path: Path) -> 
         [sys.executable, "-c", hide + SCRIPT, *words], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "--agent sb3-tqc" in done.stderr and "pip install 'mvr-wrappers[jax]'" in done.stderr
+    assert "--agent sb3-tqc" in done.stderr and install_command("jax") in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
