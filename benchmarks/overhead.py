@@ -71,7 +71,7 @@ class Training:
         self.learn(WARM_UP)
         buffer.relabel()
         self._before = self._engine_seconds()
-        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.learner)
+        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.train_state)
         self._time(self.venv, "step", "envs")
         self._time(self.model, "_sample_action", "acting")
         self._time(buffer, "relabel", "relabelling", wait=lambda: buffer.storage.shaping)
@@ -82,7 +82,7 @@ class Training:
         """Trains for some env steps."""
         start, cpu = time.perf_counter(), time.process_time()
         self.model.learn(steps, RewardLogger() if self._shaping else None, reset_num_timesteps=False)
-        jax.block_until_ready(self.model.policy.learner)
+        jax.block_until_ready(self.model.policy.train_state)
         self.seconds["all"] += time.perf_counter() - start
         self.cpu_seconds += time.process_time() - cpu
 

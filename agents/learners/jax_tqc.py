@@ -54,4 +54,4 @@ def load(path: Path, device: str = "auto") -> TQC:
 def wait(agent: OffPolicyAlgorithm) -> None:
     """Returns when the device has done the updates that were asked of it."""
     assert isinstance(agent, TQC)
-    jax.block_until_ready(agent.policy.learner)  # type: ignore[no-untyped-call]
+    jax.block_until_ready(agent.policy.train_state)  # type: ignore[no-untyped-call]

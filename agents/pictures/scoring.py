@@ -16,7 +16,7 @@ from mvr_agents.pictures.video import read_clips
 from mvr_agents.runs.evaluate import evaluate
 from mvr_agents.runs.policies import has_scripted_policy, make_policy
 from mvr_wrappers.clips import Clip, clip_starts
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.scorers import Scorer

@@ -239,7 +239,7 @@ class TQC(OffPolicyAlgorithm):
         buffer, policy = self.replay_buffer, self.policy
         warm_up = self.num_timesteps < learning_starts and not (self.use_sde and self.use_sde_at_warmup)
         actions, policy.rollout, storage = compiled.act(
-            *(policy.spec.actor, policy.learner.actor, policy.rollout),
+            *(policy.spec.actor, policy.train_state.actor, policy.rollout),
             self._observations.on_device(self._last_obs, buffer),
             warm_up,
             *(None, None) if buffer.staged is None else (buffer.storage, buffer.staged),
@@ -298,8 +298,8 @@ class TQC(OffPolicyAlgorithm):
         self.logger.record("train/learning_rate", learning_rate)
         self.replay_buffer.relabel()
         self.replay_buffer.flush()
-        self.policy.learner, report = compiled.train(
-            *(self.policy.spec, self.policy.learner, self.replay_buffer.storage, self.replay_buffer.filled),
+        self.policy.train_state, report = compiled.train(
+            *(self.policy.spec, self.policy.train_state, self.replay_buffer.storage, self.replay_buffer.filled),
             self._scales(),
             Hyper(learning_rate, self.gamma, self.tau, float(self.target_entropy)),
             gradient_steps,

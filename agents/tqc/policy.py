@@ -18,7 +18,7 @@ from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.normalise import Statistics
 from mvr_agents.tqc.options import PolicyOptions
 from mvr_agents.tqc.programs import RolloutState, draw_noise, predict
-from mvr_agents.tqc.update import LearnerSpec, init_learner
+from mvr_agents.tqc.update import TQCSpec, init_state
 from mvr_wrappers.errors import ConfigError
 
 AUTO = "auto"
@@ -72,7 +72,7 @@ class TQCPolicy(BasePolicy):
 
     Attributes:
         spec: networks and losses.
-        learner: LearnerState.
+        learner: TrainState.
         rollout: RolloutState.
     """
 
@@ -98,7 +98,7 @@ class TQCPolicy(BasePolicy):
                 f"{self.options.n_quantiles}: at least one must remain, and none can be added"
             )
         learned, first = log_ent_coef(ent_coef)
-        self.spec = LearnerSpec(
+        self.spec = TQCSpec(
             actor=self.options.actor(size_of(action_space)),
             critics=self.options.critics(),
             n_critics=self.options.n_critics,
@@ -111,8 +111,8 @@ class TQCPolicy(BasePolicy):
         statistics = Statistics.empty(dim) if self.options.normalize_observations else None
         with jax.default_device(self.jax_device):
             learner_key, rollout_key = jax.random.split(jax.random.PRNGKey(seed))
-            learner = init_learner(self.spec, learner_key, dim, first)
-        self.learner, self.rollout = jax.device_put(
+            learner = init_state(self.spec, learner_key, dim, first)
+        self.train_state, self.rollout = jax.device_put(
             (learner, RolloutState(rollout_key, statistics, None)), self.jax_device
         )
         self._arguments = {
@@ -137,7 +137,7 @@ class TQCPolicy(BasePolicy):
     def get_std(self) -> NDArray[np.float32]:
         """Returns the deviations of gSDE's exploration matrix, (H, A)."""
         observation = np.zeros((1, size_of(self.observation_space)), np.float32)
-        output: Any = self.spec.actor.apply(self.learner.actor, observation)
+        output: Any = self.spec.actor.apply(self.train_state.actor, observation)
         return np.asarray(output.std)
 
     def predict(
@@ -155,7 +155,7 @@ class TQCPolicy(BasePolicy):
             )
         vectorised = self.is_vectorized_observation(observation)
         rows = np.asarray(observation, np.float32).reshape(-1, size_of(self.observation_space))
-        actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
+        actions, key = predict(self.spec.actor, self.train_state.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
         shaped = self.unscale_action(np.asarray(actions).reshape(-1, *shape_of(self.action_space)))
         return shaped if vectorised else shaped[0], state
@@ -163,7 +163,7 @@ class TQCPolicy(BasePolicy):
     def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
         """Returns actions in [-1, 1] for a batch of observations, as torch tensors."""
         rows = observation.cpu().numpy().reshape(len(observation), -1).astype(np.float32)
-        actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
+        actions, key = predict(self.spec.actor, self.train_state.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
         return th.from_numpy(np.array(actions)).reshape(-1, *shape_of(self.action_space))
 
@@ -173,7 +173,7 @@ class TQCPolicy(BasePolicy):
 
     def _leaves(self) -> tuple[dict[str, jax.Array], Any]:
         """Returns name -> array of all that is saved, and the structure to put it back."""
-        saved = {"learner": self.learner, "rollout": self.rollout._replace(noise=None)}
+        saved = {"learner": self.train_state, "rollout": self.rollout._replace(noise=None)}
         named, structure = jax.tree_util.tree_flatten_with_path(saved)
         return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in named}, structure
 
@@ -202,7 +202,7 @@ class TQCPolicy(BasePolicy):
                 raise ConfigError(f"the shape of {name} is {old.shape} here, but {new.shape} in what is loaded")
             arrays.append(jax.device_put(new, self.jax_device))
         state = jax.tree_util.tree_unflatten(structure, arrays)
-        self.learner = state["learner"]
+        self.train_state = state["learner"]
         self.rollout = state["rollout"]._replace(noise=self.rollout.noise)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, ActorOutput
 from mvr_agents.tqc.normalise import Normaliser, Statistics
 from mvr_agents.tqc.storage import Filled, Staged, Storage, is_finite, sample, write
-from mvr_agents.tqc.update import Batch, Hyper, LearnerSpec, LearnerState, Losses, Params, update
+from mvr_agents.tqc.update import Batch, Hyper, Losses, Params, TQCSpec, TrainState, update
 
 Array = jax.Array
 
@@ -47,8 +47,8 @@ class Report(NamedTuple):
 
 @partial(jax.jit, static_argnames=("spec", "batch_size", "n_steps"), donate_argnames=("state",))
 def train(
-    spec: LearnerSpec,
-    state: LearnerState,
+    spec: TQCSpec,
+    state: TrainState,
     storage: Storage,
     filled: Filled,
     scales: Normaliser | Statistics,
@@ -56,20 +56,20 @@ def train(
     gradient_steps: Array | int,
     batch_size: int,
     n_steps: int,
-) -> tuple[LearnerState, Report]:
+) -> tuple[TrainState, Report]:
     """Draws batches and learns from them, `gradient_steps` times or until a batch is not finite."""
     normaliser = Normaliser.from_statistics(scales) if isinstance(scales, Statistics) else scales
 
-    def draw(state: LearnerState) -> tuple[LearnerState, Batch]:
+    def draw(state: TrainState) -> tuple[TrainState, Batch]:
         key, sample_key = jax.random.split(state.key)
         batch = sample(storage, filled, sample_key, batch_size, n_steps, hyper.gamma, normaliser)
         return state._replace(key=key), batch
 
-    def proceed(loop: tuple[Array, LearnerState, Batch, Losses]) -> Array:
+    def proceed(loop: tuple[Array, TrainState, Batch, Losses]) -> Array:
         done, _, batch, _ = loop
         return (done < gradient_steps) & is_finite(batch)
 
-    def step(loop: tuple[Array, LearnerState, Batch, Losses]) -> tuple[Array, LearnerState, Batch, Losses]:
+    def step(loop: tuple[Array, TrainState, Batch, Losses]) -> tuple[Array, TrainState, Batch, Losses]:
         done, state, batch, sums = loop
         state, new = update(spec, hyper, state, batch)
         # The next batch is drawn before it is known to be wanted: a bad one must be seen before it is learned from.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from numbers import Integral
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,12 +18,22 @@ from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
-from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
-from mvr_wrappers.prompts import checked_prompt
+from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
+from mvr_wrappers.options import (
+    LOADING,
+    EngineOptions,
+    EngineSettings,
+    LearningOptions,
+    check_names,
+    documented,
+    read,
+    split,
+    values_of,
+)
 from mvr_wrappers.scorers import Scorer, scorer_names
 from mvr_wrappers.scorers.goal import check_baseline
 from mvr_wrappers.scorers.lazy import LazyScorer
-from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, checked_weight, merge
+from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
@@ -40,6 +49,7 @@ _NOT_FOR_CHILDREN = (
 )
 
 
+@documented(EngineSettings, only=EngineOptions.__annotations__)
 class RewardEngine:
     """Scores filmed clips, learns from them which states are relevant, and shapes rewards with the result.
 
@@ -50,64 +60,42 @@ class RewardEngine:
 
     Args:
         prompt: one sentence that says what the behaviour looks like.
-        scorer: a name that `load_scorer` knows, loaded at its first use, or a scorer.
-        method: how clips become reward; "mvr" (arXiv 2603.01694).
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise.
-        seed: of everything random in the engine.
-        device: of the scorer (when given by name) and of the relevance model: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
+        {options}
 
     Raises:
-        ConfigError: an empty prompt, a negative or infinite weight, a setting that cannot work.
+        ConfigError: an option that does not exist, or a value that cannot work.
         UnknownNameError: no such scorer or method.
     """
 
-    def __init__(
-        self,
-        prompt: str,
-        scorer: str | Scorer = "pocket",
-        *,
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-    ) -> None:
+    def __init__(self, prompt: str, scorer: str | Scorer | None = None, **options: Unpack[LearningOptions]) -> None:
         from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
 
-        _check(prompt, method, weight, seed)
-        check_baseline(baseline_prompt, alpha)
-        self._scorer = LazyScorer(scorer, device)
-        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
-        self.prompt, self.method, self.weight = prompt, method, float(weight)
-        self.seed, self.device = int(seed), device
-        self.relevance = merge(RelevanceSettings(), relevance, "relevance")
-        self.reward = merge(RewardSettings(), reward, "reward")
-        self.schedule = merge(ScheduleSettings(), schedule, "schedule")
-        if mode is not None:
-            self.schedule = merge(self.schedule, {"mode": mode}, "schedule")
-        pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
+        check_names(options, LearningOptions.__annotations__, type(self).__name__)
+        if options.get("method") not in (None, *get_args(Method)):
+            near = nearest(str(options.get("method")), get_args(Method))
+            raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
+        self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
+        check_baseline(self._settings.baseline_prompt, self._settings.alpha)
+        loading = {name: getattr(self._settings, name) or None for name in LOADING}
+        self._scorer = LazyScorer(objects.get("scorer", self._settings.scorer), self._settings.device, **loading)
+        self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
+        self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
+        self.relevance, self.reward = self._settings.relevance, self._settings.reward
+        self.schedule = self._settings.schedule
+        if self._settings.mode is not None:
+            self.schedule = replace(self.schedule, mode=self._settings.mode)
+        pool_seed, learner_seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
         self._learner: RewardLearner = RewardLearner(
-            *(prompt, self._scorer.get),
-            baseline_prompt=baseline_prompt,
-            alpha=self.alpha,
+            prompt,
+            self._scorer.get,
+            baseline_prompt=self._settings.baseline_prompt,
+            alpha=self._settings.alpha,
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
             seeds=learner_seeds,
-            device=device,
+            device=self.device,
         )
         self._clock = Clock()
         self._runner = JobRunner(threaded=self.schedule.mode == "async")
@@ -122,21 +110,14 @@ class RewardEngine:
             name: such as "hammer-v3".
             preset: a preset of the task file.
             overrides: arguments of this class, over those of the task.
+
+        Raises:
+            UnknownNameError: no such task, preset or scorer.
+            ConfigError: an option that does not exist, or a value that cannot work.
         """
-        own = {key: overrides.pop(key) for key in ("seed", "device", "mode") if key in overrides}
-        scorer = overrides.pop("scorer", None)
-        spec = get_task(name, preset, **overrides, scorer=scorer if isinstance(scorer, str) else None)
-        return cls(
-            *(spec.prompt, spec.scorer if scorer is None else scorer),
-            method=spec.method,
-            weight=spec.weight,
-            baseline_prompt=spec.baseline_prompt,
-            alpha=spec.alpha,
-            relevance=spec.relevance,
-            reward=spec.reward,
-            schedule=spec.schedule,
-            **own,
-        )
+        check_names(overrides, ["prompt", *EngineOptions.__annotations__], f"the engine of {name}")
+        plain, objects = split(overrides)
+        return cls(**values_of(EngineSettings, get_task(name, preset, **plain)) | objects)
 
     def for_prompt(self, prompt: str) -> Self:
         """Returns a new engine of another prompt that has learned nothing yet: the same settings, seed and scorer.
@@ -183,19 +164,7 @@ class RewardEngine:
     @property
     def options(self) -> dict[str, Any]:
         """The arguments that make such an engine again, JSON-safe; a scorer given as an object stands by its name."""
-        return {
-            "prompt": self.prompt,
-            "scorer": self._scorer.name,
-            "method": self.method,
-            "weight": self.weight,
-            "baseline_prompt": self.baseline_prompt,
-            "alpha": self.alpha,
-            "relevance": asdict(self.relevance),
-            "reward": asdict(self.reward),
-            "schedule": asdict(self.schedule),
-            "seed": self.seed,
-            "device": self.device,
-        }
+        return asdict(self._settings) | {"scorer": self._scorer.name}
 
     def submit(self, clips: Sequence[Clip]) -> None:
         """Takes in filmed clips until the next scoring.
@@ -255,9 +224,36 @@ class RewardEngine:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
         return np.asarray(self.snapshot.vlm_reward(states))
 
+    def publish(self, snapshot: RewardSnapshot) -> None:
+        """Makes a snapshot of your own the latest reward, such as one trained elsewhere; waits for work under way.
+
+        It is published as the next version, whatever version it has, and shapes until an update of this engine
+        publishes another: with a `schedule.update_every` that is never reached, for good.
+
+        Args:
+            snapshot: with its own weight and rule, of states of the size that this engine learns on.
+
+        Raises:
+            ConfigError: no snapshot, or one of states of another size.
+            NonFiniteError: it holds NaN or infinity, or would shape with it.
+            EngineError: the worker thread failed, the engine is closed, or this is a child process.
+        """
+        self._require_usable()
+        self.wait()
+        self._learner.publish(snapshot)
+
     def metrics(self) -> dict[str, float]:
-        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet."""
-        counters = {"env_steps": self._clock.env_steps, "clips_dropped": self._pool.dropped, "version": self.version}
+        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet.
+
+        Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring) and
+        `clips_dropped` (more were filmed than will be scored).
+        """
+        counters = {
+            "env_steps": self._clock.env_steps,
+            "version": self.version,
+            "clips_waiting": len(self._pool),
+            "clips_dropped": self._pool.dropped,
+        }
         return {**counters, **asdict(self._learner.metrics)}
 
     def wait(self) -> None:
@@ -334,13 +330,3 @@ class RewardEngine:
             raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
         if os.getpid() != self._process:
             raise EngineError(_NOT_FOR_CHILDREN)
-
-
-def _check(prompt: str, method: str, weight: Any, seed: Any) -> None:
-    """Refuses arguments that cannot work, before anything heavy is loaded."""
-    checked_prompt(prompt)
-    checked_weight(weight)
-    if not (isinstance(seed, Integral) and int(seed) >= 0):
-        raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
-    if method not in get_args(Method):
-        raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")

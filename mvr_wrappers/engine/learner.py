@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.clips import Clip, ScoredClip
 from mvr_wrappers.engine.arrays_file import Arrays, group, nested
 from mvr_wrappers.engine.gallery import Gallery
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.relevance.trainer import RelevanceTrainer
@@ -161,6 +162,21 @@ class RewardLearner:
             reference_relevance=float(relevances.mean()),
             update_seconds=self.metrics.update_seconds + time.perf_counter() - start,
         )
+
+    def publish(self, snapshot: RewardSnapshot) -> None:
+        """Takes over a snapshot as the next version.
+
+        Raises:
+            ConfigError: no snapshot, or one of states of another size.
+            NonFiniteError: it holds NaN or infinity, or would shape with it.
+        """
+        if not isinstance(snapshot, RewardSnapshot):
+            raise ConfigError(f"only a RewardSnapshot can be published, got {snapshot!r}; see RewardSnapshot.build")
+        known = self._dataset.state_dim if len(self._dataset) else self.snapshot.state_dim
+        if None not in (known, snapshot.state_dim) and known != snapshot.state_dim:
+            raise ConfigError(f"the snapshot is of states of {snapshot.state_dim} numbers, this engine's have {known}")
+        snapshot.check_finite()
+        self.snapshot = replace(snapshot, version=self.snapshot.version + 1)
 
     def stop(self) -> None:
         """Makes work under way in another thread end at the next batch, its results dropped."""

@@ -1,8 +1,10 @@
 """Filming: physics states are recorded while an episode runs, and rendered beside the next one."""
 
-from mvr_wrappers.filming.gl import ensure_gl, explained
+from mvr_wrappers.filming.back_end import ensure_gl, explained
+from mvr_wrappers.filming.llvm import load_triton
 
 with explained():
+    load_triton()  # before OpenGL, whoever starts it: every way to film goes through this module
     ensure_gl()  # before MuJoCo is imported, which reads the choice
     import mujoco as _mujoco  # noqa: F401  a back end that cannot start may already fail here
 

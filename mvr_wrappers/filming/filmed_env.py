@@ -50,6 +50,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Attributes:
         clip: the settings.
         state_dim: D, length of a state vector.
+        last_state: float32 (D,), state vector of the last observation; read only. Empty before the first reset.
         episode_prompt: what the options of the last reset asked for; None is the env's own prompt.
         next_prompt: what the next reset asks for unless its options do; forgotten by then.
 
@@ -97,6 +98,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         self._to_state = as_state_fn(env.observation_space, state_fn)
         self.state_dim = state_size(env.observation_space, self._to_state)
+        self.last_state: NDArray[np.float32] = np.zeros(0, np.float32)
         self._rng = np.random.default_rng(seed)
         self._episode, self._step = -1, 0
         self._schedule = FilmSchedule(self.clip.film_every)
@@ -136,9 +138,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.episode_prompt, self.next_prompt = prompt or self.next_prompt, None
         self._episode, self._step = self._episode + 1, 0
         chosen = self._schedule.chooses(self.episode_prompt)
-        state = self._checked_state(observation, 0.0)
+        self.last_state = self._checked_state(observation, 0.0)
         if chosen:
-            self._begin(state)
+            self._begin(self.last_state)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -149,9 +151,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
-        state = self._checked_state(observation, float(reward))
+        self.last_state = self._checked_state(observation, float(reward))
         if self._recorder is not None:
-            self._record(self._recorder, state)
+            self._record(self._recorder, self.last_state)
             if terminated or truncated:
                 if len(self._recorder) < self.clip.length and not self._warned:
                     self._warn_too_short(f"an episode ended after {self._step} steps")
@@ -162,10 +164,6 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def film_seconds(self) -> float:
         """Wall time spent waiting for frames so far, here or where clips are scored."""
         return self._waiting.seconds
-
-    def state(self, observation: Any) -> NDArray[np.float32]:
-        """Returns the state vector of an observation: a new array, float32 (D,)."""
-        return self._to_state(observation)
 
     def film_next(self) -> None:
         """Chooses the next episode for filming, whatever the count."""

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.gl import check_gl, release_idle, works_in_threads
+from mvr_wrappers.filming.back_end import works_in_threads
+from mvr_wrappers.filming.gl import check_gl, release_idle
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.rigs import Camera

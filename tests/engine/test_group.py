@@ -11,7 +11,7 @@ from mvr_wrappers import Clip, EngineGroup, RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, learned_engine, waiting
 
 
 def engine(prompt: str, **options: Any) -> RewardEngine:
@@ -68,7 +68,7 @@ class TestGroup:
         assert list(again) == ["red", "blue"] and again.first.prompt == "red"
         assert [each.weight for each in again.values()] == [0.3, 0.4]
         assert again["red"].scorer is again["blue"].scorer
-        assert again["red"].metrics()["env_steps"] == 5 and len(again["blue"]._pool) == 2
+        assert again["red"].metrics()["env_steps"] == 5 and again["blue"].metrics()["clips_waiting"] == 2
         with pytest.raises(EngineError, match=r"holds no engines\.json"):
             EngineGroup.load(tmp_path)
 
@@ -117,7 +117,11 @@ class TestPerEnv:
         envs = EnginePerEnv(group, ["red", "blue"])
         envs.assign(["blue", "green"])  # of the episodes that run: no matter
         envs.submit([[clip(None), clip("blue"), clip("blue")], [clip("green"), clip(None)]])
-        assert {prompt: len(each._pool) for prompt, each in group.items()} == {"red": 1, "blue": 3, "green": 1}
+        assert waiting(group) == {
+            "red": 1,
+            "blue": 3,
+            "green": 1,
+        }
 
     @pytest.mark.parametrize("rule", ["additive", "potential"])
     def test_each_row_is_shaped_by_its_engine(self, rule: str, rng: np.random.Generator) -> None:

@@ -388,12 +388,12 @@ def test_observations_that_are_no_vectors_need_a_state_function() -> None:
 
 def test_states_are_new_float32_vectors() -> None:
     env = tiny()
-    assert env.state_dim == 4
-    observation = np.arange(4, dtype=np.float32)
-    state = env.state(observation)
-    observation += 1
-    np.testing.assert_array_equal(state, np.float32([0, 1, 2, 3]))
-    assert state.dtype == np.float32
+    assert env.state_dim == 4 and env.last_state.shape == (0,)
+    for observation in (env.reset(seed=0)[0], env.step(np.ones(2, np.float32))[0]):
+        state, seen = env.last_state, observation.copy()
+        observation += 1
+        np.testing.assert_array_equal(state, seen.astype(np.float32))
+        assert state.dtype == np.float32
 
 
 def test_an_env_without_mujoco_is_refused_unless_told_where_it_is() -> None:

@@ -16,7 +16,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import mvr_wrappers  # noqa: F401 - registers the ids
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import AssetError, ConfigError, MissingExtraError
 from mvr_wrappers.tasks.base_envs import humanoid_bench, humanoid_bench_patches, make_base_env
 from mvr_wrappers.tasks.registry import get_task, load_registry

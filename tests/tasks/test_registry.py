@@ -213,7 +213,7 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"weights": 0.1}, r"hammer-v3\.weights is not a setting\. Nearest valid keys: weight\."),
+        ({"weihgt": 0.1}, r"hammer-v3\.weihgt is not a setting\. Nearest valid keys: weight"),
         ({"clip": {"lengths": 8}}, r"hammer-v3\.clip\.lengths is not a setting\. Nearest valid keys: length\."),
         ({"clip": {"length": 0}}, r"hammer-v3\.clip\.length is 0; it must be greater than 0"),
         ({"clip": 8}, r"hammer-v3\.clip: .*got 8"),
@@ -222,7 +222,7 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
         ({"rig": {"kind": "rig"}}, r"hammer-v3\.rig\.kind is 'rig'; give one of: free, named, ring"),
         ({"rig": {"kind": {"ring": 1}}}, r"hammer-v3\.rig\.kind is \{'ring': 1\}; give one of: free, named, ring"),
         ({"rig": 3}, r"hammer-v3\.rig: .*got 3"),
-        ({"prompt": ""}, r"hammer-v3\.prompt: prompt is ''; write one sentence"),
+        ({"prompt": ""}, r"hammer-v3\.prompt is ''; write one sentence"),
         ({"weight": "much"}, r"hammer-v3\.weight: Input should be a valid number, got 'much'"),
         ({"make": {"max_episode_steps": 0}}, r"hammer-v3\.make\.max_episode_steps: .*greater than 0, got 0"),
         ({"family": "gymnasium"}, r"hammer-v3\.family cannot be set here"),

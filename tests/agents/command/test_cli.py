@@ -48,7 +48,7 @@ def test_train_changes_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
         **{"seed": 7, "shaping": False, "weight": 0.5, "subproc": True},
         clip={"film_every": 3},
         relevance={"tau": 0.2},
-        learner={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
+        hyperparameters={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
     )
 
 

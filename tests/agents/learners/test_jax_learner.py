@@ -14,7 +14,7 @@ from mvr_agents.learners import LEARNERS, jax_tqc, learner
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.sb3 import make_vec_env
 from mvr_wrappers.tasks.registry import get_task
-from tests.agents.learners.test_sb3_tqc import pendulums
+from tests.support.pendulums import pendulums
 from tests.support.tiny_task import learned_engine
 
 SMALL: dict[str, Any] = {"buffer_size": 100, "batch_size": 8, "net_arch": [8]}

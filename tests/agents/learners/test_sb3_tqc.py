@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv
 
 from mvr_agents.learners import sb3_tqc
 from mvr_wrappers.errors import ConfigError, ScorerError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
 from mvr_wrappers.sb3 import make_vec_env as make_shaped
 from mvr_wrappers.tasks.registry import get_task
+from tests.support.pendulums import pendulums
 from tests.support.tiny_task import learned_engine
-
-
-def pendulums() -> VecEnv:
-    return make_vec_env(lambda: gym.make("Pendulum-v1"), n_envs=2, seed=0)
 
 
 def test_hyper_parameters_are_the_published_ones() -> None:

@@ -15,7 +15,7 @@ from mvr_wrappers.errors import ConfigError, UnknownNameError
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    return TrainConfig.for_task("tiny", seed=3, outputs=tmp_path / "outputs", learner={"steps": 70})
+    return TrainConfig.for_task("tiny", seed=3, outputs=tmp_path / "outputs", hyperparameters={"steps": 70})
 
 
 def test_the_configuration_is_read_back(config: TrainConfig) -> None:
@@ -27,7 +27,7 @@ def test_the_configuration_is_read_back(config: TrainConfig) -> None:
 def test_config_yaml_says_what_the_run_was_made_with(config: TrainConfig) -> None:
     document = yaml.safe_load(RunDirectory.create(config).config.read_text())
     assert document["config"]["seed"] == 3
-    assert document["config"]["learner"]["steps"] == 70
+    assert document["config"]["hyperparameters"]["steps"] == 70
     assert document["task"]["make"]["id"] == "Tiny-v0"
     assert {"python", "torch", "gymnasium", "mvr-wrappers"} <= set(document["versions"])
     assert set(document) == {"config", "task", "started", "git", "versions"}

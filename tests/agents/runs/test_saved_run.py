@@ -14,15 +14,15 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.policies import make_policy
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
+from mvr_agents.training import train
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
-from tests.agents.runs.test_training import config
+from tests.support.small_run import config
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(config(tmp_path_factory.mktemp("outputs"), learner={"steps": 80}), progress=False)
+    return train(config(tmp_path_factory.mktemp("outputs"), hyperparameters={"steps": 80}), progress=False)
 
 
 def test_evaluation_repeats_the_last_one_of_training(run: RunDirectory) -> None:

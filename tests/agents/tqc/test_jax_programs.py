@@ -19,11 +19,11 @@ from mvr_agents.tqc.networks import Actor, stacked_critics
 from mvr_agents.tqc.normalise import Normaliser, Statistics
 from mvr_agents.tqc.programs import RolloutState
 from mvr_agents.tqc.storage import Filled, Staged, Storage, sample, storage_shapes
-from mvr_agents.tqc.update import Hyper, LearnerSpec, init_learner, update
+from mvr_agents.tqc.update import Hyper, TQCSpec, init_state, update
 
 R, E, D, A = 8, 2, 3, 1
 HYPER = Hyper(learning_rate=1e-3, gamma=0.98, tau=0.01, target_entropy=-1.0)
-SPEC = LearnerSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
+SPEC = TQCSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def storage(rng) -> Storage:
 
 
 def start():
-    return init_learner(SPEC, jax.random.PRNGKey(0), D, math.log(0.5))
+    return init_state(SPEC, jax.random.PRNGKey(0), D, math.log(0.5))
 
 
 def train(state, storage, gradient_steps, scales=None):
@@ -125,7 +125,7 @@ def test_predicting_with_gsde_falls_back_to_one_matrix():
 def test_a_program_is_compiled_once_for_equal_networks(storage):
     train(start(), storage, 1)
     size = compiled.train._cache_size()
-    again = LearnerSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
+    again = TQCSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
     filled = Filled(np.int32(3), np.int32(2))
     hyper = HYPER._replace(learning_rate=1e-4, gamma=0.5)
     compiled.train(again, start(), storage, filled, Normaliser(), hyper, 7, 16, 1)

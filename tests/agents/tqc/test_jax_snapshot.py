@@ -10,7 +10,7 @@ pytest.importorskip("jax", reason="JAX is not installed: pip install 'mvr-wrappe
 import jax
 
 from mvr_wrappers.snapshot import vlm_reward
-from tests.test_snapshot import RULES, make_snapshot
+from tests.support.snapshots import RULES, make_snapshot
 
 
 @pytest.mark.parametrize("reward", RULES)

@@ -140,7 +140,7 @@ def test_the_seed_decides_everything():
     first, same, other = (agent(seed=seed).learn(40) for seed in (5, 5, 6))
     assert_same(first, same)
     assert not np.array_equal(first.predict(np.ones(2))[0], other.predict(np.ones(2))[0])
-    assert agent(seed=None).policy.learner.key is not None
+    assert agent(seed=None).policy.train_state.key is not None
 
 
 def test_a_loaded_model_predicts_without_an_env_or_a_buffer(tmp_path):

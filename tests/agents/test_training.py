@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,33 +15,14 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_agents.runs.training import _torch_threads, train
+from mvr_agents.training import _torch_threads, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 from tests.support.paths import ROOT
-
-LEARNER: dict[str, Any] = {
-    **{"steps": 240, "n_envs": 2, "learning_starts": 40, "train_freq": 8, "gradient_steps": 1, "buffer_size": 400},
-    **{"batch_size": 16, "net_arch": [8], "n_quantiles": 5, "top_quantiles_to_drop_per_net": 1},
-    **{"eval_every": 120, "eval_episodes": 2},
-}
-
-
-def config(outputs: Path, **overrides: Any) -> TrainConfig:
-    learner = LEARNER | overrides.pop("learner", {})
-    options = {
-        "agent": "sb3-tqc",
-        "seed": 1,
-        "device": "cpu",
-        "agent_device": "cpu",
-        "outputs": outputs,
-        "clip": {"image_size": 32},
-    } | overrides
-    return TrainConfig.for_task("tiny", learner=learner, **options)
+from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +110,7 @@ def test_a_run_that_cannot_begin_makes_no_folder(tmp_path: Path) -> None:
 
 
 def test_without_shaping_nothing_is_filmed(tmp_path: Path) -> None:
-    run = train(config(tmp_path, shaping=False, learner={"steps": 80}), progress=False)
+    run = train(config(tmp_path, shaping=False, hyperparameters={"steps": 80}), progress=False)
     metrics = read_metrics(run.metrics)
     assert np.isfinite(metrics["task_return"][-1]) and np.isnan(metrics["shaped_return"]).all()
     assert not metrics["clips_scored"].any()
@@ -138,13 +118,13 @@ def test_without_shaping_nothing_is_filmed(tmp_path: Path) -> None:
 
 
 def test_sub_envs_may_have_processes_of_their_own(tmp_path: Path) -> None:
-    run = train(config(tmp_path, subproc=True, learner={"steps": 80}), progress=False)
+    run = train(config(tmp_path, subproc=True, hyperparameters={"steps": 80}), progress=False)
     metrics = read_metrics(run.metrics)
     assert metrics["clips_scored"][-1] == 20 and metrics["film_seconds"][-1] > 0
 
 
 def test_a_run_too_short_for_an_update_has_a_curve_all_the_same(tmp_path: Path) -> None:
-    run = train(config(tmp_path, learner={"steps": 16}), progress=False)
+    run = train(config(tmp_path, hyperparameters={"steps": 16}), progress=False)
     assert run.curve.is_file() and not run.filmstrip.exists() and not run.relevance.exists()
 
 
@@ -165,17 +145,10 @@ def test_an_error_leaves_agent_engine_and_metrics(tmp_path: Path, monkeypatch: p
     assert read_metrics(run.metrics)["step"][-1] == 116  # a row every 4 steps
 
 
-SCRIPT = """
-import sys, tests.support.tiny_task
-from mvr_agents.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.parametrize("subproc", [False, True])
 def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     """A long run in a process group of its own is interrupted as by a terminal, sub-processes and all."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in HYPERPARAMETERS.items() if key != "net_arch"]
     words = ["train", "tiny", "--agent", "sb3-tqc", *options, "--net-arch", "8", "--steps", "1000000"]
     words += ["--outputs", str(tmp_path)]
     words += ["--eval-every", "1000000"] + ["--subproc"] * subproc

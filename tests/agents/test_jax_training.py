@@ -21,9 +21,9 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.report import report
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
-from tests.agents.runs.test_training import LEARNER, SCRIPT, config
+from mvr_agents.training import train
+from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
 
 
 def jax_config(outputs: Path, **overrides: Any) -> TrainConfig:
@@ -73,7 +73,7 @@ def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sub_processes_neither_warn_nor_wait_for_ever(tmp_path: Path) -> None:
     """JAX runs threads, which a forked child would miss: the children of `--subproc` come from a process without."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in HYPERPARAMETERS.items() if key != "net_arch"]
     words = ["train", "tiny", *options, "--net-arch", "8", "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, *words],
