@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.clips import ScoredClip
-from mvr_wrappers.relevance.model import RelevanceModel
+
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.model import RelevanceModel
 
 ROWS = ("states", "views", "scores", "embeddings")
 
