@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,14 +20,15 @@ from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
-from mvr_wrappers.relevance.trainer import RelevanceTrainer
 from mvr_wrappers.scorers.base import Scorer
 from mvr_wrappers.scorers.checks import embed_videos
-from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.trainer import RelevanceTrainer
 
 VIDEOS_PER_BATCH = 32  # 8 frames of 224 pixels each: 39 MB of frames, and as long as `stop` may have to wait
 
@@ -102,9 +103,21 @@ class RewardLearner:
             relevance.capacity, holdout_rng, holdout=relevance.holdout, center_views=relevance.center_views
         )
         self._reference = ReferenceSet(relevance.references)
-        self._trainer = RelevanceTrainer(relevance, training_rng, str(resolve_device(device)))
+        self._relevance, self._training_rng, self._device = relevance, training_rng, device
+        if device not in ("auto", "cpu"):  # which are always there; of any other one hears now, not after hours
+            from mvr_wrappers.scorers.devices import resolve_device
+
+            resolve_device(device)
         self._goal: Goal | None = None  # the prompt as the scorer sees it, once it is needed
         self._stopped = threading.Event()
+
+    @functools.cached_property
+    def _trainer(self) -> RelevanceTrainer:
+        """What trains the relevance model, made when it is first needed, as it loads torch."""
+        from mvr_wrappers.relevance.trainer import RelevanceTrainer
+        from mvr_wrappers.scorers.devices import resolve_device
+
+        return RelevanceTrainer(self._relevance, self._training_rng, str(resolve_device(self._device)))
 
     def work(self, clips: Sequence[Clip], *, update: bool) -> None:
         """Scores `clips`, if any, then updates the relevance model if asked to."""

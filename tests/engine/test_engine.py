@@ -19,7 +19,7 @@ import pytest
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, UnknownNameError
+from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, ScorerError, UnknownNameError
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
 from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
 from tests.support.clip_factory import STATE_DIM, make_clips
@@ -437,6 +437,12 @@ class TestWrongUse:
     def test_a_weight_that_cannot_work(self, weight: Any) -> None:
         with pytest.raises(ConfigError, match="weight"):
             make_engine(weight=weight)
+
+    def test_a_device_that_is_not_there_is_told_of_at_once(self) -> None:
+        with pytest.raises(ScorerError, match="'cuda:99' was asked for"):
+            make_engine(device="cuda:99")
+        with pytest.raises(ConfigError, match="device 'gpu' is unknown"):
+            make_engine(device="gpu")
 
     @pytest.mark.parametrize("seed", [-1, 0.5, True])
     def test_a_seed_that_cannot_work(self, seed: Any) -> None:
