@@ -17,11 +17,13 @@ learned, the more there is to grow stale.
 from __future__ import annotations
 
 import argparse
-from datetime import date
 from pathlib import Path
 
+import curves
 import numpy as np
 from numpy.typing import NDArray
+
+from mvr_agents.runs.provenance import made_with
 
 ARMS = {"relabelled": True, "as stored": False}
 STEPS, EVALUATIONS, EPISODES, EVAL_SEED = 15_000, 5, 10, 10_000
@@ -67,8 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
         for arm, relabel in ARMS.items():
             file = path(arguments.task, arguments.weight, seed, arm)
             if not file.exists():
+                origin = made_with("jax", "metaworld")
                 curve = train(arguments.task, arguments.weight, seed, relabel)
-                np.savetxt(file, curve, "%.6g", ",", header="step,return,success", comments="")
+                curves.save(file, curve, "step,return,success", origin)
                 print(file.name, f"return {curve[-1, 1]:.0f}, success {curve[-1, 2]:.0%}", flush=True)
 
 
@@ -90,18 +93,17 @@ def report(arguments: argparse.Namespace) -> None:
     pairs = [pair for pair in zip(*files.values(), strict=True) if all(file.exists() for file in pair)]
     if not pairs:
         raise SystemExit("no seed has both arms yet: `python benchmarks/relabelling.py run` trains them")
-    read = [[np.loadtxt(file, delimiter=",", skiprows=1, ndmin=2) for file in pair] for pair in pairs]
-    curves = np.array(read)  # seeds, arms, evaluations, columns
+    runs = np.array([[curves.load(file) for file in pair] for pair in pairs])  # seeds, arms, evaluations, columns
     measures = {
-        "task return, last": (curves[:, :, -1, 1], "{:.0f}"),
-        "task return, mean of the curve": (curves[:, :, :, 1].mean(axis=2), "{:.0f}"),
-        "success, last": (curves[:, :, -1, 2], "{:.0%}"),
-        "success, mean of the curve": (curves[:, :, :, 2].mean(axis=2), "{:.0%}"),
+        "task return, last": (runs[:, :, -1, 1], "{:.0f}"),
+        "task return, mean of the curve": (runs[:, :, :, 1].mean(axis=2), "{:.0f}"),
+        "success, last": (runs[:, :, -1, 2], "{:.0%}"),
+        "success, mean of the curve": (runs[:, :, :, 2].mean(axis=2), "{:.0%}"),
     }
     lines = [
         f"# Relabelling against rewards as stored: {arguments.task}, w = {arguments.weight:g}\n",
-        f"{date.today()}; {STEPS:,} env steps, {len(pairs)} seeds; mean and 95% interval of the mean; "
-        "`python benchmarks/relabelling.py run`, then `report`\n",
+        f"{STEPS:,} env steps, {len(pairs)} seeds; mean and 95% interval of the mean; "
+        f"`python benchmarks/relabelling.py run`, then `report`. {curves.origins(sum(pairs, ()))}\n",
         "| | " + " | ".join(ARMS) + " | paired difference |\n| --- | --- | --- | --- |",
     ]
     for name, (values, form) in measures.items():
