@@ -4,9 +4,9 @@
     python benchmarks/relabel_returns.py report
 
 `run` trains what has no file yet, both arms of a seed one after the other, and writes one CSV file a run under
-benchmarks/results/relabel_returns/: env steps, mean task return and success rate of 10 deterministic episodes, 5 times over
-the training. `report` prints the table, with Student's 95% intervals over the seeds of the last evaluation and of the
-mean over the curve, and of the paired differences, and writes it beside the results.
+benchmarks/results/relabel_returns/: env steps, mean task return and success rate of 10 deterministic episodes, 5 times
+over the training. `report` prints the table, with Student's 95% intervals over the seeds of the last evaluation and of
+the mean over the curve, and of the paired differences, and writes it beside the results.
 
 Both arms are the JAX TQC on the demo preset (Meta-World, episodes of 200 steps, pocket scorer, several updates of
 relevance) with smaller networks, so that a run takes about a minute of one core; they have the same seeds, films and
