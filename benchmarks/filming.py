@@ -32,7 +32,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from mvr_wrappers import CameraRig, get_task
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import FilmedEnv, Recorder, Renderer, film, find_mujoco
 
 SIZE, EPISODE = 224, 500

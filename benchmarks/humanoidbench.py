@@ -23,9 +23,9 @@ import numpy as np
 
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
-from mvr_agents.runs.training import train
+from mvr_agents.training import train
 from mvr_wrappers import get_task
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import MissingExtraError
 from mvr_wrappers.filming import CameraRig, Recorder, Renderer, film, find_mujoco
 

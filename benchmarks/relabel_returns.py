@@ -36,7 +36,7 @@ def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.floa
     from mvr_agents.learners import jax_tqc
     from mvr_agents.runs.evaluate import agent_policy
     from mvr_wrappers import get_task
-    from mvr_wrappers.envs.options import make_task_env
+    from mvr_wrappers.envs.task_env import make_task_env
     from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 
     spec = get_task(task, "demo", weight=weight)

@@ -15,7 +15,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -42,11 +41,6 @@ def snapshot(rule: str) -> RewardSnapshot:
     net = RelevanceNet(*(0.05 * rng.normal(size=shape) for shape in shapes))
     reward = RewardSettings(rule=rule)  # type: ignore[arg-type]
     return RewardSnapshot.build(net, rng.uniform(-1, 1, 640), tau=0.1, weight=0.1, reward=reward, version=1)
-
-
-def publish(engine: RewardEngine, rule: str) -> None:
-    """Gives an engine another snapshot, as an update does."""
-    engine._learner.snapshot = replace(snapshot(rule), version=engine.version + 1)
 
 
 def fill(buffer: RelabelReplayBuffer | DeviceReplayBuffer) -> None:
@@ -106,7 +100,7 @@ def main() -> None:
                 jax.block_until_ready(buffer.storage.shaping)
 
         for rule in ("additive", "potential"):
-            wall, cpu = measure(relabel, lambda rule=rule: publish(engine, rule))  # type: ignore[misc]
+            wall, cpu = measure(relabel, lambda rule=rule: engine.publish(snapshot(rule)))  # type: ignore[misc]
             lines.append(f"| {name} | {rule} | {wall:.2f} | {cpu:.2f} |")
         del buffer, relabel
     text = "\n".join(lines) + "\n"

@@ -133,9 +133,9 @@ def test_5_relabelling_works_with_one_env_and_does_not_add_up(n_envs):
     for _ in range(40):
         states = rng.normal(size=(2, n_envs, 4)).astype(np.float32)
         infos = [{"task_reward": 1.0, "shaping": 7e7} for _ in range(n_envs)]  # a label that no difference can mend
-        buffer.add(*states, rng.normal(size=(n_envs, 2)), np.ones(n_envs), np.zeros(n_envs, bool), infos)
+        buffer.add(*states, rng.normal(size=(n_envs, 2)), np.full(n_envs, 7e7), np.zeros(n_envs, bool), infos)
     for _ in range(3):
-        engine._learner.snapshot = dataclasses.replace(engine.snapshot, version=engine.version + 1)
+        engine.publish(engine.snapshot)
         buffer.sample(8)
         expected = engine.shape(buffer.observations[:40].reshape(-1, 4)).reshape(40, n_envs)
         np.testing.assert_allclose(buffer.shaping[:40], expected, rtol=1e-5, atol=1e-6)

@@ -18,7 +18,7 @@ from mvr_wrappers.tasks.registry import get_task, load_registry
 def train(config: TrainConfig) -> int:
     """Trains, and prints what the run did."""
     from mvr_agents.runs.report import report
-    from mvr_agents.runs.training import train as run_training
+    from mvr_agents.training import train as run_training
 
     run = run_training(config, notify=say)
     console.print(report(run))

@@ -13,7 +13,7 @@ from mvr_agents.pictures.video import tile, write_video
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.policies import make_policy
 from mvr_wrappers.clips import frame_indices
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import film_episode
 from mvr_wrappers.filming.filmstrip import Strip
 from mvr_wrappers.tasks.registry import TaskSpec

@@ -18,6 +18,7 @@ from mvr_wrappers.clips import frame_indices
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.gallery import Gallery, Picture
 from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode, film_episode, find_mujoco
+from mvr_wrappers.filming.access import as_rig
 from mvr_wrappers.filming.filmstrip import Strip, draw_filmstrip
 from mvr_wrappers.tasks.registry import TaskSpec
 
@@ -109,7 +110,7 @@ def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:
 
 def rig_of(spec: TaskSpec, env: gym.Env[Any, Any]) -> CameraRig:
     """Returns the rig a task is filmed with: its own, else the one its model suggests."""
-    return CameraRig.default(find_mujoco(env)[0]) if spec.rig is None else CameraRig.from_config(spec.rig)
+    return as_rig(spec.rig, find_mujoco(env)[0])
 
 
 def view_label(camera: Camera) -> str:

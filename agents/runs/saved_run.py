@@ -11,7 +11,7 @@ from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.evaluate import Evaluation, Policy, agent_policy, evaluate
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import TaskSpec
 

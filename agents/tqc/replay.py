@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
-    """Transitions on the device. Task reward and shaping are stored apart and added when they are sampled.
+    """Transitions on the device. Task reward and shaping are stored apart, as they were paid, and added when sampled.
 
     Whenever the engine, if there is one, has published a new snapshot, the shaping of every stored transition is
     computed anew, on the device, before the next sample.
@@ -150,7 +150,10 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Adds one transition of each env, see `ReplayBuffer.add`. `infos` may hold `shaping`, a part of the reward."""
+        """Adds one transition of each env, see `ReplayBuffer.add`.
+
+        Where `infos` hold `task_reward` and `shaping` these are stored, see `FollowsEngine`; else `reward`, unshaped.
+        """
         self.stage(self.put(obs), self.put(next_obs), self.put(action), reward, done, infos)
 
     def stage(
@@ -169,10 +172,10 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         """
         self._note_prompts(self.pos, infos)
         self.flush()
-        shaping = np.array([info.get("shaping", 0.0) for info in infos])
+        task_rewards, shaping = self._paid(reward, infos) or (reward, np.zeros_like(reward))
         timeouts = np.array([info.get("TimeLimit.truncated", False) for info in infos])
         terminated = done.astype(np.bool_) & ~timeouts if self.handle_timeout_termination else done
-        outcomes = np.stack([reward - shaping, shaping, terminated, done]).astype(np.float32)
+        outcomes = np.stack([task_rewards, shaping, terminated, done]).astype(np.float32)
         self.staged = Staged(np.int32(self.pos), observations, next_observations, actions, outcomes)
         self.pos += 1
         if self.pos == self.buffer_size:

@@ -1,4 +1,4 @@
-"""State relevance, learned from scored clips. Its modules hold torch; NumPy arrays go in and out."""
+"""State relevance, learned from scored clips: torch in model, losses and trainer; NumPy arrays go in and out."""
 
 from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
 from mvr_wrappers.relevance.losses import matching_loss, representation_loss

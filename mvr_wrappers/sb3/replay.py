@@ -25,7 +25,7 @@ TRANSITIONS_AT_ONCE = 65_536  # relabelled in one pass; bounds memory
 
 
 class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
-    """Stores task reward and shaping apart and adds them when sampled.
+    """Stores task reward and shaping apart, as they were paid (see `FollowsEngine`), and adds them when sampled.
 
     Returns of several steps never cross a reset: a trajectory ends where an env does not go on from where its last
     transition led, as at another `learn`, after `set_env`, or with a loaded buffer.
@@ -103,25 +103,25 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Stores one transition of each env; task reward and shaping are read from `infos`, not from `reward`.
+        """Stores one transition of each env: task reward and shaping as `infos` tell them, see `FollowsEngine`.
 
         Raises:
             EnvError: the env does not tell them apart.
             EngineError: the buffer has one engine, and the transitions are of other prompts.
         """
-        if any("task_reward" not in info or "shaping" not in info for info in infos):
+        paid = self._paid(reward, infos)
+        if paid is None:
             raise EnvError(
                 "RelabelReplayBuffer needs `task_reward` and `shaping` in infos: train on a VecEnv of "
                 "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
             )
         self._note_prompts(self.pos, infos)
-        self.shaping[self.pos] = [info["shaping"] for info in infos]
+        task_rewards, self.shaping[self.pos] = paid
         self._terminated[self.pos] = done.astype(np.bool_) & ~np.array(
             [info.get("TimeLimit.truncated", False) for info in infos]
         )
-        task_reward = np.array([info["task_reward"] for info in infos])
         row, before = self.pos, (self.pos - 1) % self.buffer_size
-        super().add(obs, next_obs, action, task_reward, done, infos)
+        super().add(obs, next_obs, action, task_rewards, done, infos)
         self._ended[row] = done
         goes_on = self.next_observations[before] == self.observations[row]
         self._ended[before] |= ~goes_on.reshape(self.n_envs, -1).all(axis=1)

@@ -16,7 +16,7 @@ def test_no_module_has_a_public_name() -> None:
     assert not {module.name for module in pkgutil.iter_modules(mvr_agents.__path__)} & set(mvr_agents.__all__)
 
 
-@pytest.mark.parametrize("first", ["mvr_agents.runs.training", "mvr_agents.command.commands", "mvr_agents"])
+@pytest.mark.parametrize("first", ["mvr_agents.training", "mvr_agents.command.commands", "mvr_agents"])
 def test_train_is_a_function_in_every_order(first: str) -> None:
     code = f"import {first}; from mvr_agents import evaluate, train; print(callable(train), callable(evaluate))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,9 +14,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from mvr_wrappers import rigs
 from mvr_wrappers.clips import clip_starts, frame_indices
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, UnknownNameError
-from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, cameras, filmed_env
+from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, filmed_env
+from mvr_wrappers.filming.cameras import default_rig
 from tests.support.marks import may_fork
 from tests.support.tiny_env import XML, TinyEnv
 
@@ -386,12 +388,13 @@ def test_observations_that_are_no_vectors_need_a_state_function() -> None:
 
 def test_states_are_new_float32_vectors() -> None:
     env = tiny()
-    assert env.state_dim == 4
-    observation = np.arange(4, dtype=np.float32)
-    state = env.state(observation)
-    observation += 1
-    np.testing.assert_array_equal(state, np.float32([0, 1, 2, 3]))
-    assert state.dtype == np.float32
+    assert env.state_dim == 4 and env.last_state.shape == (0,)
+    for act in (lambda: env.reset(seed=0), lambda: env.step(np.ones(2, np.float32))):
+        observation = act()[0]
+        state, seen = env.last_state, observation.copy()
+        observation += 1
+        np.testing.assert_array_equal(state, seen.astype(np.float32))
+        assert state.dtype == np.float32
 
 
 def test_an_env_without_mujoco_is_refused_unless_told_where_it_is() -> None:
@@ -428,7 +431,7 @@ def test_settings_that_cannot_work_are_refused(clip: dict[str, int]) -> None:
 
 def test_the_default_is_a_ring_at_the_scorers_usual_size() -> None:
     env = FilmedEnv(TinyEnv(15), clip={"length": 16, "film_every": 1})
-    assert env.rig == CameraRig.default(env.unwrapped.model)  # type: ignore[attr-defined]
+    assert env.rig == default_rig(env.unwrapped.model)  # type: ignore[attr-defined]
     run_episode(env)
     assert env.pop_clips()[0].frames.shape == (1, 8, 224, 224, 3)
 
@@ -455,7 +458,7 @@ def test_gymnasiums_checker_is_content() -> None:
         )
 
 
-@pytest.mark.parametrize("module", [cameras, filmed_env])
+@pytest.mark.parametrize("module", [rigs, filmed_env])
 def test_the_examples_run(module: Any) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0 and results.failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from functools import partial
 from pathlib import Path
@@ -21,22 +20,12 @@ from stable_baselines3.common.vec_env import VecNormalize
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_vec_env import LASTS, SMALL, actions_of, drive, publish, shaped
 from tests.support.endless_env import LEAVING, EndlessEnv, returns_by_start
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, fill, shaped, small_agent
 
 GAMMA = 0.9
-
-
-def fill(buffers: list[ReplayBuffer], venv: Any, steps: int) -> None:
-    """Adds the transitions of one drive to all buffers."""
-    before, taken = drive(venv, steps)
-    actions = actions_of(steps, venv.num_envs)
-    for observations, action, (after, rewards, dones, infos) in zip(before, actions, taken, strict=True):
-        last = np.array([info.get("terminal_observation", row) for info, row in zip(infos, after, strict=True)])
-        for buffer in buffers:
-            buffer.add(observations, last, action, rewards, dones, infos)
 
 
 def sampled(buffer: ReplayBuffer, env: VecNormalize | None = None) -> list[np.ndarray]:
@@ -90,16 +79,24 @@ def test_twice_is_once(rule: str, lasts: Any) -> None:
         np.testing.assert_array_equal(buffer.shaping, once)
 
 
+def test_without_relabelling_the_shaping_stays_as_it_was_paid() -> None:
+    engine = learned_engine(relabel=False)
+    venv = shaped(engine)
+    buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, engine=engine)
+    paid = [[info["shaping"] for info in infos] for *_, infos in fill([buffer], venv, 20)]
+    publish(engine)
+    buffer.relabel()
+    np.testing.assert_array_equal(buffer.shaping[:20], np.array(paid, np.float32))
+
+
 @pytest.mark.parametrize("n_envs", [1, 2])
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("algorithm", [SAC, TD3, DDPG, partial(TQC, top_quantiles_to_drop_per_net=2)])
 def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int, n_envs: int) -> None:
     venv = make_vec_env("MVR/tiny", n_envs=n_envs, engine=learned_engine())
     kwargs = {"engine": venv.engine, "n_steps": n_steps, "gamma": GAMMA}
-    small = copy.deepcopy(SMALL)  # SB3 adds to policy_kwargs
-    model = algorithm(
-        *("MlpPolicy", venv), **small, gamma=GAMMA, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs
-    )
+    buffer = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": kwargs}
+    model = algorithm("MlpPolicy", venv, gamma=GAMMA, **small_agent(), **buffer)
     model.learn(40, callback=RewardLogger())
     publish(venv.engine)
     model.learn(10, callback=RewardLogger(), reset_num_timesteps=False)

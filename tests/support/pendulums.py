@@ -1,4 +1,4 @@
-"""A VecEnv of two pendulums."""
+"""A VecEnv that needs no rendering."""
 
 from __future__ import annotations
 

@@ -127,15 +127,15 @@ class TestEngine:
     def test_clips_arrive_when_an_episode_ends_or_is_cut_short(self) -> None:
         env = wrap(schedule={"score_every": 10_000})
         run(env, 39)
-        assert len(env.engine._pool) == 0
+        assert env.engine.metrics()["clips_waiting"] == 0
         env.step(env.action_space.sample())
-        n_clips = len(env.engine._pool)
+        n_clips = env.engine.metrics()["clips_waiting"]
         assert n_clips == 10  # 41 states: starts 0, 4, ..., 32 and 33
         env.reset()
         for _ in range(8):
             env.step(env.action_space.sample())
         env.reset()
-        assert len(env.engine._pool) == n_clips + 2  # 9 states: starts 0 and 1
+        assert env.engine.metrics()["clips_waiting"] == n_clips + 2  # 9 states: starts 0 and 1
         assert env.engine.metrics()["env_steps"] == 48
 
     def test_one_engine_serves_two_envs_and_is_left_open(self) -> None:
@@ -198,6 +198,20 @@ class TestComposition:
         _, steps = run(share(learned_engine(), DictEnv(), state_fn=read_dict), 5)
         _, plain = run(share(learned_engine()), 5)
         assert [step[1] for step in steps] == [step[1] for step in plain]
+
+    def test_the_state_function_is_called_once_an_observation(self) -> None:
+        calls: list[int] = []
+
+        def read(observation: Any) -> Any:
+            calls.append(1)
+            return observation
+
+        env = share(learned_engine(), state_fn=read)
+        calls.clear()  # one to learn the size of a state
+        env.reset(seed=0)
+        for _ in range(10):
+            env.step(env.action_space.sample())
+        assert len(calls) == 11
 
 
 class TestWrongUse:
@@ -306,8 +320,8 @@ class TestMake:
         assert result.stdout == "[]\n"
 
     def test_wrong_options(self) -> None:
-        with pytest.raises(ConfigError, match=r"weights is not an option.*weight"):
-            gym.make("MVR/tiny", weights=0.1)
+        with pytest.raises(ConfigError, match=r"weihgt is not an option.*Nearest: weight"):
+            gym.make("MVR/tiny", weihgt=0.1)
         with pytest.raises(ConfigError, match="lengths"):
             gym.make("MVR/tiny", clip={"lengths": 3})
         with pytest.raises(UnknownNameError, match=r"'faked'.*fake"):

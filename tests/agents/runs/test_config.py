@@ -37,7 +37,7 @@ def test_bad_values_are_named() -> None:
         TrainConfig.for_task("tiny", weight=-1.0)
     with pytest.raises(ConfigError, match="steps"):
         TrainConfig.for_task("tiny", hyperparameters={"steps": "many"})
-    with pytest.raises(ConfigError, match=r"seed is -1.*from 0"):
+    with pytest.raises(ConfigError, match=r"tiny\.seed: .*greater than or equal to 0, got -1"):
         TrainConfig.for_task("tiny", seed=-1)
     with pytest.raises(ConfigError, match=r"threads is 0.*at least 1"):
         TrainConfig.for_task("tiny", threads=0)

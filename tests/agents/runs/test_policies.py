@@ -9,7 +9,7 @@ import pytest
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.runs.evaluate import evaluate
 from mvr_agents.runs.policies import make_policy, random_policy
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
 from tests.support.tiny_env import TinyEnv

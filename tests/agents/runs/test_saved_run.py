@@ -13,7 +13,7 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.policies import make_policy
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
+from mvr_agents.training import train
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
 from tests.support.tiny_env import TinyEnv

@@ -24,9 +24,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_replay import fill
-from tests.sb3.test_vec_env import LASTS, drive, publish, shaped
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, drive, fill, shaped
 
 SMALL = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, "device": "cpu"}
 NETWORKS = {"policy_kwargs": {"net_arch": [8], "n_quantiles": 4}}
@@ -97,6 +96,15 @@ def test_before_the_first_update_nothing_is_added() -> None:
 def test_without_an_engine_labels_stay() -> None:
     buffer, theirs, _ = filled()
     buffer.engine = None
+    buffer.sample(4)
+    np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
+
+
+def test_an_engine_may_leave_labels_as_they_are() -> None:
+    buffer, theirs, _ = filled()
+    engine = learned_engine(relabel=False)
+    buffer.set_engine(engine)
+    publish(engine)
     buffer.sample(4)
     np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
 

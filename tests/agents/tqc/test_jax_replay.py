@@ -31,7 +31,8 @@ def fill(target: DeviceReplayBuffer, steps: int, info: dict | None = None, done:
     for step in range(steps):
         observations = np.full((target.n_envs, 3), step, np.float64)
         rewards, dones = np.full(target.n_envs, float(step)), np.full(target.n_envs, done)
-        infos = [info or {}] * target.n_envs
+        said = {"task_reward": step - info["shaping"]} if info and "shaping" in info else {}
+        infos = [said | (info or {})] * target.n_envs
         target.add(observations, observations + 0.5, np.zeros((target.n_envs, 1)), rewards, dones, infos)
 
 
@@ -64,6 +65,15 @@ def test_shaping_is_kept_apart():
     np.testing.assert_allclose(target.storage.task_rewards[:3, 0], [0.25, 1.25, 2.25])
     sampled = target.sample(100)
     np.testing.assert_allclose(sampled.rewards[:, 0], sampled.observations[:, 0])
+
+
+def test_an_env_that_calls_something_else_shaping_is_not_shaped():
+    target = buffer()
+    space = np.zeros((2, 3))
+    target.add(space, space, np.zeros((2, 1)), np.ones(2), np.zeros(2, bool), [{"shaping": 7.0}] * 2)
+    target.flush()
+    np.testing.assert_array_equal(target.storage.task_rewards[0], [1, 1])
+    np.testing.assert_array_equal(target.storage.shaping[0], [0, 0])
 
 
 @pytest.mark.parametrize("handled", [True, False])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="JAX is not installed: pip install 'mvr-wrappers[jax]'")
+pytest.importorskip("jax", reason="the extra jax is not installed")
 
 import jax
 
 from mvr_wrappers.snapshot import vlm_reward
-from tests.test_snapshot import RULES, make_snapshot
+from tests.support.snapshots import RULES, make_snapshot
 
 
 @pytest.mark.parametrize("reward", RULES)

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_agents.runs.training import _torch_threads, train
+from mvr_agents.training import _torch_threads, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 from tests.support.paths import ROOT

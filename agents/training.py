@@ -15,7 +15,7 @@ from mvr_agents.runs.metrics import MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -114,10 +114,8 @@ def _training_envs(config: TrainConfig) -> Iterator[tuple[VecEnv, RewardEngine |
         venv = make_vec_env(
             config.task,
             n_envs=config.hyperparameters["n_envs"],
-            seed=config.seed,
             vec_env_cls=SubprocVecEnv if config.subproc else DummyVecEnv,
             shaping=config.shaping,
-            device=config.device,
             preset=config.preset,
             **config.task_options(),
         )

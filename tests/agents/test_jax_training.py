@@ -22,8 +22,9 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.report import report
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
+from mvr_agents.training import train
+from mvr_wrappers.extras import install_command
 from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
 
@@ -105,7 +106,7 @@ def test_without_jax_the_extra_and_the_other_agent_are_named(tmp_path: Path) -> 
         [sys.executable, "-c", hide + SCRIPT, *words], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "--agent sb3-tqc" in done.stderr and "pip install 'mvr-wrappers[jax]'" in done.stderr
+    assert "--agent sb3-tqc" in done.stderr and install_command("jax") in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
