@@ -73,7 +73,8 @@ def build(package: str, observation_dim: int, action_dim: int, device: str) -> O
     module = importlib.import_module(package)
     env = DummyVecEnv([lambda: Table(observation_dim, action_dim)] * ENVS)
     model = module.TQC(
-        *("MlpPolicy", env),
+        "MlpPolicy",
+        env,
         batch_size=BATCH,
         buffer_size=2 * FILLED,
         learning_starts=FILLED,

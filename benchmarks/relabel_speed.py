@@ -1,6 +1,6 @@
 """How long does relabelling one million transitions take? On the host, and on the device of the JAX learner.
 
-    python benchmarks/relabel.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel.md]
+    python benchmarks/relabel_speed.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel_speed.md]
 
 fills `RelabelReplayBuffer` (Stable-Baselines3) and `DeviceReplayBuffer` (`mvr_agents.TQC`) with transitions of 8
 envs and 151-dimensional states (HumanoidBench), publishes new snapshots of a relevance model of the published size
@@ -77,7 +77,7 @@ def main() -> None:
     engine = RewardEngine("anything")
     lines = [
         f"# Relabelling {arguments.states:,} transitions of {DIM}-dimensional states\n",
-        f"{origin}; JAX on {device.device_kind}; {GOALS}; `python benchmarks/relabel.py`\n",
+        f"{origin}; JAX on {device.device_kind}; {GOALS}; `python benchmarks/relabel_speed.py`\n",
         "| buffer | rule | wall time, s | CPU time, s |\n| --- | --- | --- | --- |",
     ]
 
