@@ -43,10 +43,9 @@ def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.floa
 
     spec = get_task(task, "demo", weight=weight)
     settings = {**spec.agent, **AGENT}
-    venv = make_vec_env(
-        task, n_envs=settings["n_envs"], seed=seed, preset="demo", weight=weight, schedule=SCHEDULE, device="cpu"
-    )
-    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu", relabel=relabel)  # type: ignore[arg-type]
+    learning = {"weight": weight, "schedule": SCHEDULE, "relabel": relabel, "device": "cpu"}
+    venv = make_vec_env(task, n_envs=settings["n_envs"], seed=seed, preset="demo", **learning)
+    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu")  # type: ignore[arg-type]
     env, curve = make_task_env(spec), []
     for _ in range(EVALUATIONS):
         agent.learn(STEPS // EVALUATIONS, RewardLogger(), reset_num_timesteps=False)

@@ -19,7 +19,7 @@ from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.sb3 import make_vec_env
 from mvr_wrappers.tasks.registry import get_task
 from tests.support.pendulums import pendulums
-from tests.support.tiny_task import learned_engine
+from tests.support.tiny_task import learned_engine, publish
 
 SMALL: dict[str, Any] = {"buffer_size": 100, "batch_size": 8, "net_arch": [8]}
 
@@ -86,17 +86,26 @@ def test_settings_that_cannot_work_are_refused() -> None:
         jax_tqc.make(pendulums(), settings, seed=0, device="abacus")
 
 
+def shaping_of(buffer: Any) -> np.ndarray:
+    """Returns the shaping of all stored transitions, as the next batch would have it."""
+    buffer.sample(1)
+    return np.array(buffer.storage.shaping if isinstance(buffer, DeviceReplayBuffer) else buffer.shaping)
+
+
 @pytest.mark.parametrize("name", LEARNERS)
 @pytest.mark.parametrize("relabel", [True, False])
 def test_every_learner_relabels_unless_told_not_to(name: str, relabel: bool) -> None:
     from mvr_wrappers.sb3 import RewardLogger
     from mvr_wrappers.wrappers.relabelling import FollowsEngine
 
-    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine())
+    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine(relabel=relabel))
     settings = {**get_task("tiny").agent, **SMALL, "learning_starts": 100}
     module = learner(name)
-    agent = module.make(venv, settings, seed=0, device="cpu", relabel=relabel)
-    agent.learn(4, callback=RewardLogger())
+    agent = module.make(venv, settings, seed=0, device="cpu")
+    agent.learn(8, callback=RewardLogger())
     module.wait(agent)
     buffer = agent.replay_buffer
-    assert (isinstance(buffer, FollowsEngine) and buffer.engine is venv.engine) is relabel
+    assert isinstance(buffer, FollowsEngine) and buffer.engine is venv.engine
+    before = shaping_of(buffer)
+    publish(venv.engine)
+    assert np.array_equal(shaping_of(buffer), before) is not relabel
