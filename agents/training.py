@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from mvr_agents.extras import require
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.evaluate import evaluate
+from mvr_agents.runs.evaluate import agent_policy, evaluate
 from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
-from mvr_agents.runs.policies import agent_policy
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
 from mvr_wrappers.engine.engine import RewardEngine
@@ -70,6 +69,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             log_every=max(1, settings["steps"] // LOG_ROWS),
             stop=stop,
             wait=lambda: module.wait(agent),
+            losses=lambda: module.losses(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
         )

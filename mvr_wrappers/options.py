@@ -52,19 +52,32 @@ Documented = TypeVar("Documented", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings(StrictFields):
+class ScorerSettings(StrictFields):
+    """How a scorer is loaded: options of `load_scorer`. At its default an option leaves the choice to the scorer.
+
+    Attributes:
+        weights: local file or folder of the scorer's weights; None takes its own, from the package or the model hub.
+        dtype: precision of the scorer: "float32", "bfloat16", or "auto": bfloat16 where that is faster.
+        pooling: how a scorer of single images makes one embedding of a clip: "mean" or "frames"; None is its default.
+        compile: fuse the scorer's video tower with `torch.compile`.
+        vocabulary: ViCLIP's file bpe_simple_vocab_16e6.txt.gz, or its folder; None looks beside the weights, then in
+            the folder that the environment variable MVR_VICLIP_DIR names, then on the model hub.
+    """
+
+    weights: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    pooling: Literal["mean", "frames"] | None = None
+    compile: Bool = False
+    vocabulary: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings(ScorerSettings):
     """What a `RewardEngine` is made of.
 
     Attributes:
         prompt: one sentence that says what the behaviour looks like.
         scorer: the video-language model that scores clips: a name that `load_scorer` knows; in Python also a scorer.
-        weights: local file or folder of the scorer's weights; None takes its own, from the package or the model hub,
-            ViCLIP's from the folder that the environment variable MVR_VICLIP_DIR names, where it is set.
-        dtype: precision of the scorer: "float32", "bfloat16", or "auto": bfloat16 where that is faster.
-        pooling: how a scorer of single images makes one embedding of a clip: "mean" or "frames"; None is its default.
-        vocabulary: local file or folder of ViCLIP's byte-pair vocabulary; None looks beside the weights, then into the
-            folder that MVR_VICLIP_DIR names, then on the hub.
-        compile: fuse the scorer's video tower with `torch.compile`.
         baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
             what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`); None leaves out
             nothing.
@@ -83,11 +96,6 @@ class EngineSettings(StrictFields):
 
     prompt: Prompt
     scorer: str = "pocket"
-    weights: str | None = None
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    pooling: Literal["mean", "frames"] | None = None
-    vocabulary: str | None = None
-    compile: Bool = False
     baseline_prompt: Prompt | None = None
     alpha: Annotated[Float, Field(ge=0, le=1)] = 0.0
     method: Method = "mvr"
@@ -147,8 +155,8 @@ class LearningOptions(TypedDict, total=False):
     weights: str | Path | None
     dtype: str | None
     pooling: str | None
-    vocabulary: str | Path | None
     compile: bool | None
+    vocabulary: str | Path | None
     baseline_prompt: str | None
     alpha: float | None
     method: str | None
@@ -188,9 +196,6 @@ class EnvOptions(WrapperOptions, total=False):
     max_episode_steps: int | None
 
 
-LOADING = ("weights", "dtype", "pooling", "vocabulary", "compile")
-"""Options of `load_scorer`, which a scorer given as an object would ignore."""
-
 OBJECTS = ("scorer", "state_fn", "get_mujoco")
 """Options that Python may give as objects, where files and the command line give names."""
 
@@ -203,6 +208,12 @@ def names_of(settings: type) -> tuple[str, ...]:
 def values_of(kind: type, settings: Any) -> dict[str, Any]:
     """Returns the options that `kind` declares, with their values in `settings`, which has at least those."""
     return {name: getattr(settings, name) for name in names_of(kind)}
+
+
+def chosen(kind: type, settings: Any) -> dict[str, Any]:
+    """Returns the options that `kind` declares and whose values in `settings` are not the defaults."""
+    defaults = {item.name: item.default for item in dataclasses.fields(kind)}
+    return {name: value for name, value in values_of(kind, settings).items() if value != defaults[name]}
 
 
 def check_names(options: Iterable[str], valid: Collection[str], door: str) -> None:

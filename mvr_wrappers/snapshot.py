@@ -9,13 +9,13 @@ so that a new snapshot does not recompile it::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.settings import RewardSettings
 
@@ -250,20 +250,19 @@ class RewardSnapshot:
             "bound": np.array(np.inf if self.bound is None else self.bound),
             "version": np.array(self.version),
         }
-        net = {} if self.net is None else {f"net.{name}": part for name, part in self.net._asdict().items()}
-        return {**scalars, "table": self.table, **net}
+        net = {} if self.net is None else self.net._asdict()
+        return {**scalars, "table": self.table, **nested(net=net)}
 
     @classmethod
-    def from_state_dict(cls, arrays: Mapping[str, NDArray[Any]]) -> RewardSnapshot:
+    def from_state_dict(cls, arrays: Arrays) -> RewardSnapshot:
         """Rebuilds the snapshot that `state_dict` described.
 
         Raises:
             NonFiniteError: see `check_finite`.
         """
-        names = [f"net.{name}" for name in RelevanceNet._fields]
-        bound = float(arrays["bound"])
+        net, bound = group(arrays, "net"), float(arrays["bound"])
         snapshot = cls(
-            net=RelevanceNet(*(arrays[name] for name in names)) if names[0] in arrays else None,
+            net=RelevanceNet(**net) if net else None,
             table=arrays["table"],
             weight=float(arrays["weight"]),
             rule=str(arrays["rule"]),

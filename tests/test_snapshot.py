@@ -258,9 +258,9 @@ def test_a_term_that_is_not_finite_is_refused(rng, reward):
         make_snapshot(rng, reward, weight=1e38)
 
 
-@pytest.mark.parametrize("name", ["table", "net.direction", "net.weight_1"])
+@pytest.mark.parametrize("name", ["table", "net/direction", "net/weight_1"])
 def test_a_file_with_nan_is_refused(rng, name):
     arrays = make_snapshot(rng).state_dict()
     arrays[name] = np.full_like(arrays[name], np.nan)
-    with pytest.raises(NonFiniteError, match=f"infinite values in {name.removeprefix('net.')}"):
+    with pytest.raises(NonFiniteError, match=f"infinite values in {name.removeprefix('net/')}"):
         RewardSnapshot.from_state_dict(arrays)

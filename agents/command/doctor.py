@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from mvr_agents.extras import EXTRAS, is_installed
 from mvr_agents.runs.provenance import package_versions
 from mvr_wrappers.errors import FilmingError, MVRError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.tasks.registry import get_task, load_registry
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def _extras() -> Iterator[Check]:
         packages = [package for package, owner in EXTRAS.items() if owner == extra]
         missing = [package for package in packages if not is_installed(package)]
         if missing:
-            remedy = f"pip install 'mvr-wrappers[{extra}]'"
-            yield Check(f"extra {extra}", "note", f"missing: {', '.join(missing)}", remedy)
+            yield Check(f"extra {extra}", "note", f"missing: {', '.join(missing)}", install_command(extra))
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(packages))
 

@@ -70,7 +70,7 @@ def score_behaviours(
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
     for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
-        policy = make_policy(behaviour, spec, env.action_space, seed)
+        policy = make_policy(behaviour, spec, env, seed)
         films = []
         for number in range(episodes):
             steps = int(evaluate(env, policy, 1, seed + number, tick).lengths[0])

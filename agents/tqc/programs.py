@@ -1,4 +1,4 @@
-"""The device calls of the JAX learner: act, train, store. Each is compiled once and takes its state as an argument."""
+"""The device calls of the JAX TQC: act, train, store. Each is compiled once and takes its state as an argument."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, ActorOutput
 from mvr_agents.tqc.normalise import Normaliser, Statistics
+from mvr_agents.tqc.outcome import TrainOutcome
 from mvr_agents.tqc.storage import Filled, Staged, Storage, is_finite, sample, write
 from mvr_agents.tqc.update import Batch, Hyper, Losses, Params, TQCSpec, TrainState, update
 
@@ -31,20 +32,6 @@ class RolloutState(NamedTuple):
     noise: Array | None
 
 
-class Report(NamedTuple):
-    """What one call of `train` says.
-
-    Attributes:
-        losses: sums over the updates done.
-        updates: int32, updates done. Fewer than asked for: the next batch was not finite, and nothing learned from it.
-        finite: bool (5,), whether each part of that batch is finite.
-    """
-
-    losses: Losses
-    updates: Array
-    finite: Array
-
-
 @partial(jax.jit, static_argnames=("spec", "batch_size", "n_steps"), donate_argnames=("state",))
 def train(
     spec: TQCSpec,
@@ -56,7 +43,7 @@ def train(
     gradient_steps: Array | int,
     batch_size: int,
     n_steps: int,
-) -> tuple[TrainState, Report]:
+) -> tuple[TrainState, TrainOutcome]:
     """Draws batches and learns from them, `gradient_steps` times or until a batch is not finite."""
     normaliser = Normaliser.from_statistics(scales) if isinstance(scales, Statistics) else scales
 
@@ -78,7 +65,8 @@ def train(
     zero = jnp.zeros(())
     start = (jnp.zeros((), jnp.int32), *draw(state), Losses(zero, zero, zero, zero))
     done, state, batch, sums = jax.lax.while_loop(proceed, step, start)
-    return state, Report(sums, done, jnp.stack([jnp.isfinite(part).all() for part in batch]))
+    finite = jnp.stack([jnp.isfinite(part).all() for part in batch])
+    return state, TrainOutcome(losses=sums, updates=done, finite=finite)
 
 
 def _respond(actor: Actor, params: Params, statistics: Statistics | None, observations: Array) -> ActorOutput:

@@ -84,7 +84,7 @@ def write(storage: Storage, staged: Staged) -> Storage:
         terminated=terminated > 0.0,
         ended=ended > 0.0,
     )
-    return jax.tree.map(lambda array, new: array.at[staged.row].set(new), storage, row)
+    return Storage._make(array.at[staged.row].set(new) for array, new in zip(storage, row, strict=True))
 
 
 class Filled(NamedTuple):

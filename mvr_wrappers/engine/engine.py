@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvr_wrappers.arrays import group, nested
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import group, nested, read_arrays, write_arrays
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
 from mvr_wrappers.options import (
-    LOADING,
     EngineOptions,
     EngineSettings,
     LearningOptions,
+    ScorerSettings,
     check_names,
+    chosen,
     documented,
     read,
     split,
@@ -40,7 +42,7 @@ from mvr_wrappers.tasks.registry import get_task
 if TYPE_CHECKING:
     from mvr_wrappers.engine.learner import RewardLearner
 
-FORMAT = 1  # of the files `save` writes
+FORMAT = 2  # of the files `save` writes
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -76,7 +78,7 @@ class RewardEngine:
             raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
         self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
         check_baseline(self._settings.baseline_prompt, self._settings.alpha)
-        loading = {name: getattr(self._settings, name) or None for name in LOADING}
+        loading = chosen(ScorerSettings, self._settings)
         self._scorer = LazyScorer(objects.get("scorer", self._settings.scorer), self._settings.device, **loading)
         self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
         self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
@@ -214,12 +216,6 @@ class RewardEngine:
         """
         return np.asarray(self.snapshot.shape(states, next_states, terminated))
 
-    def evaluate(
-        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
-        return self.snapshot.evaluate(states, next_states, terminated)
-
     def vlm_reward(self, states: ArrayLike) -> NDArray[np.float32]:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
         return np.asarray(self.snapshot.vlm_reward(states))
@@ -266,12 +262,7 @@ class RewardEngine:
         In "sync" mode an engine loaded from it goes on exactly as this one.
         """
         self.wait()
-        header = {
-            "format": FORMAT,
-            "options": self.options,
-            "clock": asdict(self._clock),
-            "pool": self._pool.header(),
-        }
+        header = {"format": FORMAT, "options": self.options, "clock": asdict(self._clock)}
         write_arrays(path, header, nested(learner=self._learner.state_dict(), pool=self._pool.state_dict()))
 
     @classmethod
@@ -287,14 +278,11 @@ class RewardEngine:
             mode: "sync" or "async", if otherwise than before.
 
         Raises:
-            EngineError: not a file that `save` wrote, or written by a newer version, or with a scorer of one's own that
-                was not given.
+            EngineError: not a file that `save` wrote, or one of another version of its format, or with a scorer of your
+                own that was not given.
         """
         header, arrays = read_arrays(path)
-        if header.get("format") != FORMAT:
-            raise EngineError(
-                f"{path} has format {header.get('format')}, this version reads {FORMAT}; update the package"
-            )
+        _check_format(path, header.get("format"))
         if scorer is None and header["options"]["scorer"] not in scorer_names():
             name = header["options"]["scorer"]
             raise EngineError(
@@ -303,7 +291,7 @@ class RewardEngine:
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
         engine._clock = Clock(**header["clock"])
-        engine._pool.load(header["pool"], group(arrays, "pool"))
+        engine._pool.load_state_dict(group(arrays, "pool"))
         engine._learner.load_state_dict(group(arrays, "learner"))
         return engine
 
@@ -330,3 +318,14 @@ class RewardEngine:
             raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
         if os.getpid() != self._process:
             raise EngineError(_NOT_FOR_CHILDREN)
+
+
+def _check_format(path: str | Path, found: Any) -> None:
+    """Refuses a file of another format than this version writes."""
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found < FORMAT:
+        what = "an older version wrote it: train anew, or load it with the version of this package that wrote it"
+    else:
+        what = "update the package"
+    raise EngineError(f"{path} has format {found}, this version reads {FORMAT}; {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import Clip, ScoredClip
-from mvr_wrappers.engine.arrays_file import Arrays, group, nested
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relevance.dataset import ClipDataset
@@ -24,13 +25,12 @@ from mvr_wrappers.scorers.checks import embed_videos
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
+from mvr_wrappers.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from mvr_wrappers.relevance.trainer import RelevanceTrainer
 
 VIDEOS_PER_BATCH = 32  # 8 frames of 224 pixels each: 39 MB of frames, and as long as `stop` may have to wait
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class LearnerMetrics:
 
     clips_scored: int = 0
     videos_scored: int = 0
-    mean_score: float = NAN
+    mean_score: float = math.nan
     updates: int = 0
-    held_out_loss: float = NAN
-    pair_accuracy: float = NAN
-    reference_relevance: float = NAN
+    held_out_loss: float = math.nan
+    pair_accuracy: float = math.nan
+    reference_relevance: float = math.nan
     score_seconds: float = 0.0
     update_seconds: float = 0.0
 
@@ -127,29 +127,24 @@ class RewardLearner:
             self.update()
 
     def score(self, clips: Sequence[Clip]) -> None:
-        """Scores clips (psi of paper section 4.1) and keeps them for training."""
-        videos = [video for clip in clips for video in clip.frames]  # may wait for them; not a scorer's time
-        start = time.perf_counter()
-        batches = []
-        for batch in _batches(videos):
+        """Scores clips (psi of paper section 4.1) and keeps them for training.
+
+        Frames are put together batch by batch, so that memory is that of one batch. Waiting for frames that are still
+        being rendered is not a scorer's time.
+        """
+        scoring, embedded = Stopwatch(), []
+        for batch in _batches(clips):
             if self._stopped.is_set():
                 return
-            batches.append(embed_videos(self._scorer(), np.stack(batch)))
-        embeddings = np.concatenate(batches)
-        scores = self._embedded_goal().psi(embeddings)[:, 0]
-        ends = np.cumsum([len(clip.views) for clip in clips])[:-1]
-        rows = list(zip(clips, np.split(scores, ends), np.split(embeddings, ends), strict=True))
-        scored = [ScoredClip(clip.states, clip.views, psi, e) for clip, psi, e in rows]
-        self._dataset.add(scored)
-        self._reference.offer(scored, self._dataset.view_offsets)
-        self.gallery.add(clips, [psi for _, psi, _ in rows])
-        self.scores.update((clip, psi) for clip, psi, _ in rows)
+            embedded.append(scoring.time(functools.partial(self._embed, batch)))
+            del batch  # the next one is made before the name is bound again
+        scores = scoring.time(functools.partial(self._keep, clips, np.concatenate(embedded)))
         self.metrics = replace(
             self.metrics,
             clips_scored=self.metrics.clips_scored + len(clips),
-            videos_scored=self.metrics.videos_scored + len(videos),
+            videos_scored=self.metrics.videos_scored + len(scores),
             mean_score=float(scores.mean()),
-            score_seconds=self.metrics.score_seconds + time.perf_counter() - start,
+            score_seconds=self.metrics.score_seconds + scoring.seconds,
         )
 
     def update(self) -> None:
@@ -217,12 +212,46 @@ class RewardLearner:
         self.gallery.load_state_dict(group(arrays, "gallery"))
         self.metrics = LearnerMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
+    def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return embed_videos(self._scorer(), videos)
+
+    def _keep(self, clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Keeps clips with the embeddings of all their videos (R, E), and returns psi of each, float32 (R,)."""
+        scores: NDArray[np.float32] = self._embedded_goal().psi(embeddings)[:, 0]
+        ends = np.cumsum([len(clip.views) for clip in clips])[:-1]
+        rows = list(zip(clips, np.split(scores, ends), np.split(embeddings, ends), strict=True))
+        scored = [ScoredClip(clip.states, clip.views, psi, e) for clip, psi, e in rows]
+        self._dataset.add(scored)
+        self._reference.offer(scored, self._dataset.view_offsets)
+        self.gallery.add(clips, [psi for _, psi, _ in rows])
+        self.scores.update((clip, psi) for clip, psi, _ in rows)
+        return scores
+
     def _embedded_goal(self) -> Goal:
         if self._goal is None:
             self._goal = Goal.embed(self._scorer(), [self._prompt], self._baseline_prompt, self._alpha)
         return self._goal
 
 
-def _batches(videos: Sequence[NDArray[np.uint8]]) -> Iterator[Sequence[NDArray[np.uint8]]]:
-    for start in range(0, len(videos), VIDEOS_PER_BATCH):
-        yield videos[start : start + VIDEOS_PER_BATCH]
+def _batches(clips: Sequence[Clip]) -> Iterator[NDArray[np.uint8]]:
+    """Yields the videos of clips, one a view, in arrays (B, F, H, W, 3); waits for the frames of a batch at a time.
+
+    Raises:
+        ConfigError: frames of another number or size than those before.
+    """
+    left = sum(len(clip.views) for clip in clips)
+    batch, filled = None, 0
+    for clip in clips:
+        for video in clip.frames:
+            if batch is None:
+                batch = np.empty((min(left, VIDEOS_PER_BATCH), *video.shape), np.uint8)
+            if video.shape != batch.shape[1:]:
+                raise ConfigError(
+                    f"one engine scores clips of one size: a clip has frames {video.shape}, those before it "
+                    f"{batch.shape[1:]}; film with the same clip.frames and clip.image_size everywhere"
+                )
+            batch[filled] = video
+            filled += 1
+            if filled == len(batch):
+                yield batch
+                batch, filled, left = None, 0, left - filled

@@ -76,9 +76,7 @@ def make_env(
         group = plan.engines(engine)
         filmed = film(env, clip=sized(plan.spec.clip, group.first), **plan.filming)
         prompt = None if isinstance(engine, RewardEngine) else plan.spec.prompt
-        shaped = MultiViewVLMRewardWrapper(filmed, prompt, engine=group)
-        shaped.owns_engines = group is not engine
-        env = shaped
+        env = MultiViewVLMRewardWrapper(filmed, prompt, engine=group)
     return RegisteredEnv(env, plan.spec.name, {"task": task, "shaping": shaping, **options})
 
 
@@ -131,9 +129,7 @@ def make_vector_env(
     if group is None:
         return env
     prompts = None if isinstance(engine, RewardEngine) else plan.prompts(count)
-    shaped = MultiViewVLMRewardVectorWrapper(env, prompts, engine=group, state_fn=plan.state_fn)
-    shaped.owns_engines = group is not engine
-    return shaped
+    return MultiViewVLMRewardVectorWrapper(env, prompts, engine=group, state_fn=plan.state_fn)
 
 
 def make_multitask_vec(tasks: str | Iterable[str], num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:

@@ -108,7 +108,7 @@ class MultitaskPlan:
             return self.plans[0].engines(engine)
         plans = {plan.spec.prompt: plan for plan in reversed(self.plans)}
         prompts = dict.fromkeys(self.prompts(len(self.plans)))
-        return EngineGroup([RewardEngine(**plans[prompt].engine) for prompt in prompts])
+        return EngineGroup([RewardEngine(**plans[prompt].engine) for prompt in prompts], closes_with_env=True)
 
     def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs, see `EnvPlan.makers`."""

@@ -98,7 +98,7 @@ class EnvPlan:
         """
         if engine is not None:
             return engine_group(engine, self.given.get("prompt"), self.given)
-        return EngineGroup([RewardEngine(**self.engine)])
+        return EngineGroup([RewardEngine(**self.engine)], closes_with_env=True)
 
     def make_env(self) -> TaskInfo:
         """Makes the task's own env, unfilmed and unshaped."""

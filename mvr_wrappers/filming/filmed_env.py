@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -21,10 +20,11 @@ from mvr_wrappers.filming.gl import keep_warm, let_cool
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.schedule import FilmSchedule
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
-from mvr_wrappers.filming.studio import Footage, Stopwatch, studio
+from mvr_wrappers.filming.studio import shoot, studio
 from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.rigs import CameraRig
 from mvr_wrappers.settings import ClipSettings, merge
+from mvr_wrappers.stopwatch import Stopwatch
 
 DEFAULT_IMAGE_SIZE = 224
 
@@ -199,7 +199,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._recorder.start(data, state)
 
     def _record(self, recorder: Recorder, state: NDArray[np.float32]) -> None:
-        """Records the state after a step; a model that took another's place amid an episode begins a new recording."""
+        """Records the state after a step; another model during an episode begins a new recording."""
         model, data = simulation(self.env, self._get_mujoco)
         if model is recorder.model:
             recorder.append(data, state)
@@ -221,11 +221,11 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
         cameras, size = [self.rig.views[view] for view in views], self.clip.image_size or DEFAULT_IMAGE_SIZE
-        footage = Footage(recorder, times, cameras, size, self.clip.quality, self._waiting)
+        footage = shoot(recorder, times, cameras, size, self.clip.quality, self._waiting)
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
-            part, frames = states[start : start + self.clip.length].copy(), functools.partial(_rows, footage, row)
-            self._clips.append(Clip(part, frames, views, self.episode_prompt))
+            part = states[start : start + self.clip.length].copy()
+            self._clips.append(Clip(part, footage.part(row), views, self.episode_prompt))
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
@@ -248,8 +248,3 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             "tried instead; if all are so short, lower clip.length.",
             stacklevel=3,
         )
-
-
-def _rows(footage: Footage, row: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Returns a clip's frames (V, F, H, W, 3)."""
-    return footage.frames()[:, row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self
@@ -158,17 +158,31 @@ def film(
     Returns:
         uint8 (V, T', H, W, 3), RGB, upright.
     """
+    frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
+    for i, moment in enumerate(film_moments(renderer, physics, times, cameras, looks)):
+        frames[:, i] = moment
+    return frames
+
+
+def film_moments(
+    renderer: Renderer,
+    physics: NDArray[np.float64],
+    times: Iterable[int],
+    cameras: Sequence[Camera],
+    looks: Looks | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """Does what `film` does, one moment after the other: yields an array (V, H, W, 3) of its own for each."""
     model = renderer.model
     data = mujoco.MjData(model)
     fitted = [fit(camera, model) for camera in cameras]
-    frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
-    for i, time in enumerate(times):
+    for time in times:
         if looks is not None:
             looks.restore(time)
         restore(model, data, physics[time])
+        frames = np.empty((len(cameras), renderer.height, renderer.width, 3), np.uint8)
         for v, camera in enumerate(fitted):
-            renderer.render(data, camera, out=frames[v, i])
-    return frames
+            renderer.render(data, camera, out=frames[v])
+        yield frames
 
 
 def _orphan(context: gl.SharedContext, residents: dict[bool, gl.Resident]) -> None:

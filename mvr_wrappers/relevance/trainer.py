@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested
 from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
 from mvr_wrappers.relevance.losses import matching_loss, representation_loss
 from mvr_wrappers.relevance.model import RelevanceModel
-from mvr_wrappers.relevance.random_state import generator_from_array, generator_to_array
 from mvr_wrappers.settings import RelevanceSettings
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,11 @@ class UpdateReport:
     steps: int
     n_clips: int
     skipped: str = ""
-    matching_loss: float = NAN
-    representation_loss: float = NAN
-    held_out_before: float = NAN
-    held_out_after: float = NAN
-    pair_accuracy: float = NAN
+    matching_loss: float = math.nan
+    representation_loss: float = math.nan
+    held_out_before: float = math.nan
+    held_out_after: float = math.nan
+    pair_accuracy: float = math.nan
     seconds: float = 0.0
 
 
@@ -91,19 +89,14 @@ class RelevanceTrainer:
         arrays = {"total_steps": np.array(self.total_steps), "rng": generator_to_array(self._rng)}
         if self.model is None:
             return arrays
-        weights = {f"model.{name}": tensor.cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
-        return {**arrays, **weights}
+        weights = {name: tensor.cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
+        return {**arrays, **nested(model=weights)}
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the state of a trainer of the same settings."""
         self.total_steps = int(arrays["total_steps"])
         self._rng = generator_from_array(arrays["rng"])
-        prefix = "model."
-        weights = {
-            name.removeprefix(prefix): torch.from_numpy(np.array(array))
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
+        weights = {name: torch.from_numpy(np.array(array)) for name, array in group(arrays, "model").items()}
         if weights:
             model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
             model.load_state_dict(weights)
@@ -128,7 +121,7 @@ class RelevanceTrainer:
         held_out = dataset.held_out(self._rng)
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
-        best, weights, stale, steps, last = before, _copy(model), 0, 0, (NAN, NAN)
+        best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
         while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
             epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
             last = self._train_epoch(model, learner, optimiser, dataset, epoch)
@@ -171,7 +164,7 @@ class RelevanceTrainer:
         f, psi = relevance.cpu().numpy(), held_out.scores
         df, dpsi = f[pairs[0]] - f[pairs[1]], psi[pairs[0]] - psi[pairs[1]]
         ranked = dpsi != 0
-        accuracy = float((np.sign(df) == np.sign(dpsi))[ranked].mean()) if ranked.any() else NAN
+        accuracy = float((np.sign(df) == np.sign(dpsi))[ranked].mean()) if ranked.any() else math.nan
         return float(losses.total), accuracy
 
     def _losses(self, model: RelevanceModel, batch: ClipBatch, pairs: NDArray[np.int64]) -> tuple[_Losses, Tensor]:

@@ -100,9 +100,7 @@ def make_vec_env(
     if group is None:
         return venv
     prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
-    shaped = MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=plan.state_fn)
-    shaped.owns_engines = group is not engine
-    return shaped
+    return MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=plan.state_fn)
 
 
 def _ask_for_pictures(plans: Iterable[EnvPlan]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -18,6 +17,7 @@ from mvr_wrappers.options import EngineOptions, EngineSettings, check_names, doc
 from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.wrappers.filmed import require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
+from mvr_wrappers.wrappers.shaped import ShapedByEngines
 from mvr_wrappers.wrappers.shaper import TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
 from mvr_wrappers.wrappers.task_info import add_success
@@ -26,7 +26,7 @@ Infos = list[dict[str, Any]]
 
 
 @documented(EngineSettings, only=EngineOptions.__annotations__)
-class MultiViewVLMRewardVecEnv(VecEnvWrapper):
+class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
     """Adds the learned term to the rewards of a VecEnv; sub-envs film, and one engine a prompt scores, here.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`. A `Monitor` inside the sub-envs sees task rewards alone,
@@ -50,7 +50,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
     Attributes:
         engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
         engines: all engines, a mapping from prompt to engine.
-        owns_engines: whether `close` closes the engines, except one that was given.
+        owns_engines: whether `close` closes the engines; one that was given it never closes.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -71,10 +71,7 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         check_names(options, EngineOptions.__annotations__, type(self).__name__)
         prompts = own_prompts(prompt, venv.num_envs)
         self.engines = engine_group(engine, prompts[0], options)
-        self.owns_engines = self.engines is not engine
         self._per_env = EnginePerEnv(self.engines, prompts)
-        if len(set(prompts)) == 1:
-            self.engine = self._per_env.engine
         super().__init__(venv)
         if unwrap_vec_normalize(venv) is not None:
             raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
@@ -84,10 +81,6 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
         self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
-
-    def __getattr__(self, name: str) -> Any:
-        """Finds what the VecEnv inside has, as in SB3; says where engines are if there is not one for all sub-envs."""
-        return self._per_env.engine if name == "engine" else super().__getattr__(name)
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset, for all sub-envs or for each.
@@ -114,9 +107,12 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             EngineError: the engine's worker thread failed, or the engine is closed.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
+        # Clips first, so that a scoring that this step makes due takes along the episodes that end in it; those of
+        # other processes are waited for only then.
         due = self._remote and self._per_env.reaches_scoring(self._all)
         if due or dones.any():
             self._collect_clips(due)
+        # Then the clock, so that this step is shaped by what its scoring and its update have published.
         self._per_env.advance(self._all)
         for info, reward in zip(infos, rewards, strict=True):
             info["task_reward"] = float(reward)  # over what a TaskInfo below says, as in the single wrapper
@@ -130,10 +126,12 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         )
         for info, vlm_reward, shaping in zip(infos, step.vlm_rewards.tolist(), step.shaping.tolist(), strict=True):
             info["vlm_reward"], info["shaping"] = vlm_reward, shaping
+        # The prompts of `infos` are those that shaped this step, so they are told before new ones are taken.
         if len(self.engines) > 1:
             for info, prompt in zip(infos, self._per_env.prompts, strict=True):
                 info["prompt"] = prompt
         if dones.any():
+            # Totals before `begin`, which sets them back: SB3 has reset these sub-envs, the next step starts there.
             totals = self._shaper.finish(dones)
             for i in np.flatnonzero(dones):
                 infos[i]["mvr_episode"] = {name: total[i].item() for name, total in totals.items()}
@@ -141,26 +139,10 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             self._take_prompts()
         return observations, step.rewards, dones, infos
 
-    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
-        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
-
-        Each view of the sub-envs' rigs is a row, time goes right, and the score stands beside it once there is one.
-
-        Args:
-            clips: how many clips of each view, 1 to 4, the latest lowest.
-
-        Raises:
-            FilmingError: nothing was filmed yet.
-            ConfigError: more clips than are kept, or none.
-        """
-        self._collect_clips(due=True)
-        return self._per_env.filmstrip(clips)
-
     def close(self) -> None:
         """Closes the sub-envs, and the engines except one that was given."""
         super().close()
-        if self.owns_engines:
-            self.engines.close()
+        self._close_engines()
 
     def _states(self, observations: Any) -> NDArray[np.float32]:
         return self._read.batch(observations, self.num_envs)
@@ -176,8 +158,5 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             final[i] = self._read.one(infos[i]["terminal_observation"])
         return final
 
-    def _collect_clips(self, due: bool = False) -> None:
-        self._per_env.collect(functools.partial(self.venv.env_method, "pop_clips"), remote=self._remote, due=due)
-
-    def _take_prompts(self) -> None:
-        self._per_env.assign(self.venv.get_attr("episode_prompt"))
+    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+        return self.venv.env_method(name, *args) if args else self.venv.get_attr(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
 
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
@@ -16,6 +16,7 @@ from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.options import EngineOptions, TaskSettings, WrapperOptions, check_names, documented
 from mvr_wrappers.wrappers.filmed import film, sized
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group
+from mvr_wrappers.wrappers.shaped import ShapedByEngines
 from mvr_wrappers.wrappers.shaper import TransitionShaper
 from mvr_wrappers.wrappers.task_info import add_success
 
@@ -24,7 +25,7 @@ _FILMING = WrapperOptions.__annotations__.keys() - EngineOptions.__annotations__
 
 
 @documented(TaskSettings, only=WrapperOptions.__annotations__)
-class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class MultiViewVLMRewardWrapper(ShapedByEngines, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds to the task reward a term for how much the agent looks like what the prompt says (arXiv 2603.01694).
 
     The term for the transition from s_t to s_t+1 is evaluated at s_t, under the engine's latest snapshot; it is 0
@@ -48,7 +49,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     Attributes:
         engine: the engine of the env's own prompt.
         engines: all engines, a mapping from prompt to engine.
-        owns_engines: whether `close` closes the engines, except one that was given.
+        owns_engines: whether `close` closes the engines; one that was given it never closes.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -84,9 +85,7 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             raise ConfigError(f"the env is a FilmedEnv already; give {', '.join(filming)} to that, not to this wrapper")
         learning = {name: value for name, value in options.items() if name not in _FILMING}
         self.engines = engine_group(engine, prompt, learning)
-        self.owns_engines = self.engines is not engine
         self._per_env = EnginePerEnv(self.engines, [prompt])
-        self.engine = self._per_env.engine
         seed = self.engine.seed if options.get("seed") is None else options["seed"]
         # An engine from outside cannot be recorded; the arguments that make one like it can. FilmedEnv records its own.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **self.engine.options | {"seed": seed})
@@ -103,8 +102,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             ConfigError: `options["prompt"]` is no text, or blank.
         """
         observation, info = self.env.reset(seed=seed, options=options)
-        self._per_env.submit([self._filmed.pop_clips()])
-        self._per_env.assign([self._filmed.episode_prompt])
+        self._collect_clips()
+        self._take_prompts()
         self._shaper.begin(self._filmed.last_state[None])
         return observation, info
 
@@ -117,8 +116,8 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         over = terminated or truncated
-        if over:
-            self._per_env.submit([self._filmed.pop_clips()])
+        if over:  # before `advance`: a scoring that this step makes due takes these clips along
+            self._collect_clips()
         self._per_env.advance(_STEPPED)
         info["task_reward"] = float(reward)  # over what a TaskInfo below says: a wrapper between may have changed it
         add_success(info)
@@ -136,22 +135,11 @@ class MultiViewVLMRewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             info["mvr_episode"] = {name: total[0].item() for name, total in totals.items()}
         return observation, step.rewards[0].item(), terminated, truncated, info
 
-    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
-        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
-
-        Each view of the rig is a row, time goes right, and the score stands beside it once there is one.
-
-        Args:
-            clips: how many clips of each view, 1 to 4, the latest lowest.
-
-        Raises:
-            FilmingError: nothing was filmed yet.
-            ConfigError: more clips than are kept, or none.
-        """
-        return self._per_env.filmstrip(clips)
-
     def close(self) -> None:
         """Closes the env, and the engines except one that was given."""
         super().close()
-        if self.owns_engines:
-            self.engines.close()
+        self._close_engines()
+
+    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+        attribute = getattr(self._filmed, name)
+        return [attribute(*args) if callable(attribute) else attribute]

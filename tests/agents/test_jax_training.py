@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.support.paths import ROOT
 
@@ -23,11 +24,12 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
 from mvr_agents.tqc.algorithm import TQC
 from mvr_agents.training import train
-from tests.support.small_run import HYPERPARAMETERS, SCRIPT, config
+from mvr_wrappers.extras import install_command
+from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
 
 def jax_config(outputs: Path, **overrides: Any) -> TrainConfig:
-    return config(outputs, agent="jax-tqc", **overrides)
+    return tiny_config(outputs, agent="jax-tqc", **overrides)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,15 @@ def test_a_run_writes_everything(run: RunDirectory) -> None:
     assert report(run) is not None
 
 
+def test_tensorboard_has_every_evaluation_at_its_own_step(run: RunDirectory) -> None:
+    (events,) = run.tensorboard.rglob("events.*")
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    assert [event.step for event in accumulator.Scalars("run/eval_return")] == [0, 120, 240]
+    losses = read_metrics(run.metrics)["critic_loss"]
+    assert np.isfinite(losses[-1])
+
+
 def test_a_saved_run_plays_as_it_did(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     saved = SavedRun.open(run.path, "cpu")
     assert isinstance(saved.agent, TQC)
@@ -73,8 +84,7 @@ def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sub_processes_neither_warn_nor_wait_for_ever(tmp_path: Path) -> None:
     """JAX runs threads, which a forked child would miss: the children of `--subproc` come from a process without."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in HYPERPARAMETERS.items() if key != "net_arch"]
-    words = ["train", "tiny", *options, "--net-arch", "8", "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
+    words = [*WORDS, "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, *words],
         **{"capture_output": True, "text": True, "check": False, "timeout": 240},
@@ -96,7 +106,7 @@ def test_without_jax_the_extra_and_the_other_agent_are_named(tmp_path: Path) -> 
         [sys.executable, "-c", hide + SCRIPT, *words], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "--agent sb3-tqc" in done.stderr and "pip install 'mvr-wrappers[jax]'" in done.stderr
+    assert "--agent sb3-tqc" in done.stderr and install_command("jax") in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, ScorerError, UnknownNameError
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
@@ -78,7 +81,9 @@ class TestSchedule:
         bad[:, 0], good[:, 0] = -1, 1
         assert engine.shape(good).mean() > engine.shape(bad).mean() + 0.01
         np.testing.assert_allclose(engine.shape(good), 0.1 * engine.vlm_reward(good), rtol=1e-6)
-        for both, alone in zip(engine.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True):
+        for both, alone in zip(
+            engine.snapshot.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True
+        ):
             np.testing.assert_array_equal(both, alone)
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
@@ -112,6 +117,30 @@ class TestScoring:
             for picture, index in zip(pictures, order, strict=True):
                 np.testing.assert_array_equal(picture.frames, clips[index].frames)
 
+    def test_frames_are_put_together_once_a_clip_and_no_more_than_a_batch_at_a_time(self) -> None:
+        films = Films()
+        scorer = Watching(films)
+        engine = make_engine(scorer=scorer)
+        engine.submit(films.clips(100))
+        engine.advance(10)
+        assert scorer.batches == [32, 32, 32, 4]
+        assert max(scorer.alive) <= 1 and len(films.made) == 100
+        assert len(engine.gallery.best) == len(engine.gallery.worst) == 2
+
+    def test_waiting_for_frames_is_not_scoring(self, engine: RewardEngine) -> None:
+        films = Films(seconds=0.1)
+        engine.submit(films.clips(4))
+        start = time.perf_counter()
+        engine.advance(10)
+        assert time.perf_counter() - start > 0.4
+        assert engine.metrics()["score_seconds"] < 0.1
+
+    def test_frames_of_several_sizes(self, engine: RewardEngine) -> None:
+        clip = make_clips(1)[0]
+        engine.submit([clip, Clip(clip.states, clip.frames[:, :, :4], clip.views)])
+        with pytest.raises(ConfigError, match=r"\(4, 4, 8, 3\), those before it \(4, 8, 8, 3\)"):
+            engine.advance(10)
+
     def test_at_most_max_clips_are_kept_and_scored(self) -> None:
         engine = make_engine(schedule={**OFTEN, "max_clips": 5})
         for seed in range(4):
@@ -120,6 +149,42 @@ class TestScoring:
         engine.advance(10)
         metrics = engine.metrics()
         assert (metrics["clips_scored"], metrics["clips_dropped"]) == (5, 11)
+
+
+class Films:
+    """Frames that are made when they are asked for, and are watched.
+
+    Args:
+        seconds: it takes to make those of a clip.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.made: list[weakref.ref[np.ndarray]] = []
+
+    def clips(self, count: int) -> list[Clip]:
+        return [Clip(clip.states, partial(self._make, clip.frames), clip.views) for clip in make_clips(count)]
+
+    def alive(self) -> int:
+        return sum(frames() is not None for frames in self.made)
+
+    def _make(self, frames: np.ndarray) -> np.ndarray:
+        time.sleep(self.seconds)
+        copy = frames.copy()
+        self.made.append(weakref.ref(copy))
+        return copy
+
+
+class Watching(RedScorer):
+    """Notes how many clips' frames are alive beside each batch."""
+
+    def __init__(self, films: Films) -> None:
+        super().__init__()
+        self.films, self.alive = films, []
+
+    def embed_video(self, frames: np.ndarray) -> np.ndarray:
+        self.alive.append(self.films.alive())
+        return super().embed_video(frames)
 
 
 class TestRepeating:
@@ -187,6 +252,17 @@ class TestRepeating:
         np.savez(path, something=np.zeros(3))
         with pytest.raises(EngineError, match="not a whole engine file"):
             RewardEngine.load(path)
+
+    @pytest.mark.parametrize(
+        ("found", "advice"), [(1, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
+    )
+    def test_files_of_another_format(self, tmp_path: Path, engine: RewardEngine, found: Any, advice: str) -> None:
+        path = tmp_path / "engine.npz"
+        engine.save(path)
+        header, arrays = read_arrays(path)
+        write_arrays(path, header | {"format": found}, arrays)
+        with pytest.raises(EngineError, match=f"has format {found}, this version reads 2; {advice}"):
+            RewardEngine.load(path, scorer=RedScorer())
 
 
 class GatedScorer(RedScorer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mvr_wrappers.clips import Clip, Moments
 from mvr_wrappers.engine.pool import ClipPool
 from tests.support.clip_factory import make_clips
 
@@ -43,3 +44,21 @@ def test_what_was_dropped_is_counted_for_good() -> None:
         pool.take()
         assert len(pool) == 0
     assert pool.dropped == 4
+
+
+def test_frames_that_clips_share_are_saved_once_and_shared_again() -> None:
+    moments = [np.full((2, 4, 4, 3), value, np.uint8) for value in range(5)]
+    states, views = np.zeros((8, 3), np.float32), np.arange(2)
+    whole = np.stack(moments[1:4], axis=1) + 100
+    clips = [Clip(states, Moments(moments[:3]), views), Clip(states, Moments(moments[2:]), views)]
+    pool = ClipPool(9, np.random.default_rng(0))
+    pool.offer([*clips, Clip(states, whole, views)])
+    saved = pool.state_dict()
+    assert sum(name.startswith("frames/") for name in saved) == 5 + 3
+    other = ClipPool(9, np.random.default_rng(1))
+    other.load_state_dict(saved)
+    first, second, third = other.take()
+    np.testing.assert_array_equal(first.frames, np.stack(moments[:3], axis=1))
+    np.testing.assert_array_equal(second.frames, np.stack(moments[2:], axis=1))
+    np.testing.assert_array_equal(third.frames, whole)
+    assert first.moments[2] is second.moments[0]

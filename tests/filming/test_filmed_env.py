@@ -389,7 +389,8 @@ def test_observations_that_are_no_vectors_need_a_state_function() -> None:
 def test_states_are_new_float32_vectors() -> None:
     env = tiny()
     assert env.state_dim == 4 and env.last_state.shape == (0,)
-    for observation in (env.reset(seed=0)[0], env.step(np.ones(2, np.float32))[0]):
+    for act in (lambda: env.reset(seed=0), lambda: env.step(np.ones(2, np.float32))):
+        observation = act()[0]
         state, seen = env.last_state, observation.copy()
         observation += 1
         np.testing.assert_array_equal(state, seen.astype(np.float32))

@@ -28,7 +28,7 @@ def make_dataset(clips: int, seed: int = 0, **options) -> ClipDataset:
 
 
 def weights(trainer: RelevanceTrainer) -> dict[str, np.ndarray]:
-    return {name: array for name, array in trainer.state_dict().items() if name.startswith("model.")}
+    return {name: array for name, array in trainer.state_dict().items() if name.startswith("model/")}
 
 
 @pytest.mark.parametrize("clips", [0, 1, 2, 7])
@@ -88,7 +88,7 @@ def test_repeats_to_the_bit_and_leaves_torch_as_it_was():
         np.testing.assert_array_equal(array, second.state_dict()[name], err_msg=name)
     other = make_trainer(6)
     other.update(make_dataset(60))
-    assert not np.array_equal(weights(other)["model.direction"], weights(first)["model.direction"])
+    assert not np.array_equal(weights(other)["model/direction"], weights(first)["model/direction"])
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before[1:]
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
@@ -102,7 +102,7 @@ def test_trains_inside_a_context_without_gradients(context):
         assert inside.update(make_dataset(60)).steps > 0
         inside.update(make_dataset(70))
     plain.update(make_dataset(70))
-    np.testing.assert_array_equal(weights(inside)["model.direction"], weights(plain)["model.direction"])
+    np.testing.assert_array_equal(weights(inside)["model/direction"], weights(plain)["model/direction"])
 
 
 def test_does_not_depend_on_the_default_dtype():
@@ -113,7 +113,7 @@ def test_does_not_depend_on_the_default_dtype():
         other.update(make_dataset(60))
     finally:
         torch.set_default_dtype(torch.float32)
-    np.testing.assert_array_equal(weights(other)["model.direction"], weights(plain)["model.direction"])
+    np.testing.assert_array_equal(weights(other)["model/direction"], weights(plain)["model/direction"])
 
 
 def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
@@ -261,7 +261,7 @@ def test_held_out_clips_do_not_train(monkeypatch):
 
     monkeypatch.setattr(trainer, "_losses", spy)
     trainer.update(dataset)
-    held = {row.tobytes() for row in dataset.state_dict()["held.embeddings"][:, 0]}
+    held = {row.tobytes() for row in dataset.state_dict()["held/embeddings"][:, 0]}
     assert len(drawn) == 30
     assert not held & {row.tobytes() for batch in drawn for row in batch}
 

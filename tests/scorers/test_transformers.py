@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from mvr_wrappers import scorers
 from mvr_wrappers.errors import ConfigError, MissingExtraError, ScorerError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.scorers import Scorer, load_scorer
 from mvr_wrappers.scorers import transformers as transformers_scorer
 from mvr_wrappers.scorers.hub import HUB, HubFiles
@@ -194,7 +196,9 @@ def test_poolings(folders: Any) -> None:
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers_scorer.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"scorer siglip2 needs transformers.*mvr-wrappers\[transformers\]"):
+    with pytest.raises(
+        MissingExtraError, match=f"siglip2 needs transformers.*{re.escape(install_command('transformers'))}"
+    ):
         load_scorer("siglip2", "cpu", weights=Path("anywhere"))
 
 

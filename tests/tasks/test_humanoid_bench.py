@@ -18,6 +18,7 @@ from gymnasium.utils.env_checker import check_env
 import mvr_wrappers  # noqa: F401 - registers the ids
 from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import AssetError, ConfigError, MissingExtraError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.tasks.base_envs import humanoid_bench, humanoid_bench_patches, make_base_env
 from mvr_wrappers.tasks.registry import get_task, load_registry
 from tests.support.fake_humanoid_bench import write
@@ -81,7 +82,7 @@ def test_without_humanoid_bench_its_ids_say_how_to_install_it(monkeypatch: pytes
     assert str(caught.value) == (
         "the task h1hand-walk-v0 needs humanoid_bench. Install it with: git clone "
         "https://github.com/carlosferrazza/humanoid-bench && pip install --no-deps -e humanoid-bench && "
-        "pip install 'mvr-wrappers[humanoid-bench]'"
+        f"{install_command('humanoid-bench')}"
     )
 
 
@@ -119,7 +120,7 @@ def _make(name: str, **kwargs: Any) -> Any:
 def test_without_dm_control_the_extra_is_named(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dm_control", None)
     (fake / "env.py").write_text("import dm_control")
-    with pytest.raises(MissingExtraError, match=r"needs dm_control\. .*: pip install 'mvr-wrappers\[humanoid-bench\]'"):
+    with pytest.raises(MissingExtraError, match=f"needs dm_control.*: {re.escape(install_command('humanoid-bench'))}"):
         _make("h1-push-v0")
 
 

@@ -235,6 +235,21 @@ class TestReset:
         _, _, _, _, infos = env.step(actions_of(1, 1, 3)[0])
         np.testing.assert_allclose(infos["vlm_reward"], env.engine.vlm_reward(after), rtol=1e-5)
 
+    def test_a_reset_by_hand_right_after_an_end_begins_an_episode_in_next_step_mode(self) -> None:
+        engine = learned_engine()
+        env = shaped(vector(AutoresetMode.NEXT_STEP), None, engine=engine)
+        env.reset(seed=0)
+        for actions in actions_of(1, LASTS[0], 3):  # the first sub-env ends at the last of these steps
+            taken = env.step(actions)
+        assert taken[2].tolist() == [True, False, False]
+        before, _ = env.reset(seed=1)
+        _, rewards, _, _, infos = env.step(actions_of(2, 1, 3)[0])
+        # Nobody resets itself now: all three sub-envs have really stepped.
+        assert infos["_shaping"].all() and infos["_task_reward"].all()
+        np.testing.assert_allclose(infos["shaping"], engine.shape(before), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(rewards, infos["task_reward"] + infos["shaping"])
+        assert engine.metrics()["env_steps"] == 3 * LASTS[0] + 3
+
 
 class TestComposition:
     def test_gymnasium_s_own_vector_with_filming_as_a_wrapper(self) -> None:

@@ -15,6 +15,7 @@ from mvr_agents import cli
 from mvr_agents.command import commands, dispatch
 from mvr_agents.pictures.video import write_video
 from mvr_agents.runs.config import TrainConfig
+from mvr_wrappers.extras import install_command
 
 TINY = f"{tests.support.tiny_task.TASKS}:tiny"
 
@@ -185,4 +186,4 @@ def test_without_the_train_extra_the_command_says_what_to_install(missing: str) 
     code = f"import sys; sys.modules[{missing!r}] = None; from mvr_agents.cli import main; sys.exit(main(['tasks']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"mvr: the mvr command needs {missing}. Install it with: pip install 'mvr-wrappers[train]'\n"
+    assert done.stderr == f"mvr: the mvr command needs {missing}. Install it with: {install_command('train')}\n"

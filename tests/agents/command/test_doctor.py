@@ -12,6 +12,7 @@ import mvr_wrappers.filming
 from mvr_agents.command import commands, doctor
 from mvr_agents.command.arguments import DoctorArgs
 from mvr_wrappers.errors import ConfigError, FilmingError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.tasks.registry import load_registry
 
 
@@ -88,7 +89,7 @@ def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "av" else find(name, *rest))
     check = checks()["extra train"]
-    assert check.status == "note" and "av" in check.found and "mvr-wrappers[train]" in check.remedy
+    assert check.status == "note" and "av" in check.found and check.remedy == install_command("train")
 
 
 def test_a_malformed_registry_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
