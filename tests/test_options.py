@@ -50,7 +50,6 @@ OTHERS: dict[str, Any] = {
     "dtype": "bfloat16",
     "pooling": "frames",
     "compile": True,
-    "vocabulary": "somewhere",
     "baseline_prompt": "a ball",
     "alpha": 0.5,
     "method": "mvr",

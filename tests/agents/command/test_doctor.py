@@ -13,6 +13,7 @@ from mvr_agents.command import commands, doctor
 from mvr_agents.command.arguments import DoctorArgs
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.extras import install_command
+from mvr_wrappers.filming import llvm
 from mvr_wrappers.tasks.registry import load_registry
 
 
@@ -29,7 +30,17 @@ def test_a_fit_machine_has_no_problem_and_is_measured(capsys: pytest.CaptureFixt
     assert commands.doctor(DoctorArgs()) == 0
     printed = capsys.readouterr().out
     tasks = f"{len(load_registry())} tasks"
-    for words in ("torch", "cores", "MUJOCO_GL", "frames/s", "pocket.safetensors", "weights viclip-l", tasks):
+    for words in (
+        "torch",
+        "mujoco",
+        "cores",
+        "MUJOCO_GL",
+        "triton",
+        "frames/s",
+        "pocket.safetensors",
+        "weights viclip-l",
+        tasks,
+    ):
         assert words in printed
 
 
@@ -113,3 +124,23 @@ def test_a_jax_that_does_not_start_is_a_note(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     check = doctor._jax_devices()
     assert check.status == "note" and "no jaxlib" in check.found and "--agent sb3-tqc" in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "words"),
+    [
+        ("first", "ok", "3.7.1, loaded before OpenGL, which is safe; OpenGL draws with LLVM 15.0.6"),
+        ("absent", "ok", "not installed; OpenGL draws with LLVM 15.0.6"),
+        ("hidden", "note", "3.7.1, hidden, for OpenGL was loaded first; OpenGL draws with LLVM 15.0.6"),
+        ("broken", "note", "3.7.1, cannot be imported; OpenGL draws with LLVM 15.0.6"),
+    ],
+)
+def test_triton_and_the_llvm_of_opengl_are_named(
+    monkeypatch: pytest.MonkeyPatch, state: str, status: str, words: str
+) -> None:
+    monkeypatch.setattr(llvm, "triton_state", lambda: state)
+    monkeypatch.setattr(doctor, "package_versions", lambda: {"triton": "3.7.1"})
+    check = doctor._triton("llvmpipe (LLVM 15.0.6, 256 bits)")
+    assert (check.status, check.found) == (status, words)
+    assert (check.remedy != "") == (status == "note")
+    assert "names no LLVM" in doctor._triton("NVIDIA H100/PCIe/SSE2").found
