@@ -156,6 +156,7 @@ class LearningOptions(TypedDict, total=False):
     weights: str | Path | None
     dtype: str | None
     pooling: str | None
+    vocabulary: str | Path | None
     compile: bool | None
     baseline_prompt: str | None
     alpha: float | None

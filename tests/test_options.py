@@ -49,6 +49,7 @@ OTHERS: dict[str, Any] = {
     "weights": "somewhere/weights.pth",
     "dtype": "bfloat16",
     "pooling": "frames",
+    "vocabulary": "somewhere/vocabulary.gz",
     "compile": True,
     "baseline_prompt": "a ball",
     "alpha": 0.5,

@@ -18,10 +18,10 @@ class LazyScorer:
 
     Args:
         scorer: a name that `load_scorer` knows, or a scorer.
-        device: of a scorer given by name, as of `load_scorer`.
-        dtype: likewise.
-        weights: likewise.
-        options: likewise; those that are None count as not given.
+        device: see `load_scorer`, as all that follow; they are for a scorer given by name.
+        dtype: None is "auto".
+        weights: local file or folder; None takes the scorer's own.
+        options: of that scorer; those that are None count as not given.
 
     Raises:
         UnknownNameError: no scorer has that name.
