@@ -33,7 +33,7 @@ def engine() -> Iterator[RewardEngine]:
 
 
 def same_state(one: RewardEngine, other: RewardEngine) -> None:
-    ours, theirs = one._learner.state_dict(), other._learner.state_dict()
+    ours, theirs = one._reward_model.state_dict(), other._reward_model.state_dict()
     assert ours.keys() == theirs.keys()
     for name in ours:
         if not name.endswith("_seconds"):
@@ -88,7 +88,7 @@ class TestSchedule:
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
         drive(engine)
-        states = engine._learner._reference.states
+        states = engine._reward_model._reference.states
         f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
         assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
         assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)

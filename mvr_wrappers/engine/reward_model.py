@@ -1,4 +1,4 @@
-"""RewardLearner: clips in, snapshots out. Scores and trains when told to; knows no schedule."""
+"""RewardModel: clips in, snapshots out. Scores and trains when told to; knows no schedule."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ VIDEOS_PER_BATCH = 32  # 8 frames of 224 pixels each: 39 MB of frames, and as lo
 
 
 @dataclass(frozen=True, slots=True)
-class LearnerMetrics:
-    """What the learner has done so far. Losses and means are NaN until there is one.
+class RewardModelMetrics:
+    """What the reward model has done so far. Losses and means are NaN until there is one.
 
     Attributes:
         clips_scored: clips.
@@ -60,7 +60,7 @@ class LearnerMetrics:
     update_seconds: float = 0.0
 
 
-class RewardLearner:
+class RewardModel:
     """Scores clips against the prompt, learns state relevance from them, and publishes it as snapshots.
 
     `snapshot`, `metrics` and `gallery` may be read by another thread at any time: each is replaced as a whole. So may
@@ -92,7 +92,7 @@ class RewardLearner:
         device: str,
     ) -> None:
         self.snapshot = RewardSnapshot.zero(weight, reward)
-        self.metrics = LearnerMetrics()
+        self.metrics = RewardModelMetrics()
         self.gallery = Gallery()
         self.scores: WeakKeyDictionary[Clip, NDArray[np.float32]] = WeakKeyDictionary()
         self._prompt, self._scorer = prompt, scorer
@@ -193,7 +193,7 @@ class RewardLearner:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns everything as named arrays that `numpy.savez` stores without pickling."""
-        metrics = {field.name: np.array(getattr(self.metrics, field.name)) for field in fields(LearnerMetrics)}
+        metrics = {field.name: np.array(getattr(self.metrics, field.name)) for field in fields(RewardModelMetrics)}
         return nested(
             dataset=self._dataset.state_dict(),
             reference=self._reference.state_dict(),
@@ -204,13 +204,13 @@ class RewardLearner:
         )
 
     def load_state_dict(self, arrays: Arrays) -> None:
-        """Takes over the state of a learner of the same settings."""
+        """Takes over the state of a reward model of the same settings."""
         self._dataset.load_state_dict(group(arrays, "dataset"))
         self._reference.load_state_dict(group(arrays, "reference"))
         self._trainer.load_state_dict(group(arrays, "trainer"))
         self.snapshot = RewardSnapshot.from_state_dict(group(arrays, "snapshot"))
         self.gallery.load_state_dict(group(arrays, "gallery"))
-        self.metrics = LearnerMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
+        self.metrics = RewardModelMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
     def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
         return embed_videos(self._scorer(), videos)
