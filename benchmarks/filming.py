@@ -18,7 +18,7 @@ import itertools
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -98,7 +98,7 @@ def repeat(work: Callable[[], object], times: int) -> None:
         work()
 
 
-def take_turns(variants: dict[Any, Callable[[], object]], rounds: int) -> dict[Any, Seconds]:
+def take_turns(variants: Mapping[Any, Callable[[], object]], rounds: int) -> dict[Any, Seconds]:
     """Returns the median seconds of each variant, after a round that does not count."""
     seconds = [{key: clocked(work) for key, work in variants.items()} for _ in range(rounds + 1)][1:]
     return {key: tuple(np.median([one[key] for one in seconds], axis=0).tolist()) for key in variants}

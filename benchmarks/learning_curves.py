@@ -86,6 +86,7 @@ def report(arguments: argparse.Namespace) -> None:
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = plt.subplots(1, len(arguments.env), figsize=(4 * len(arguments.env), 3.2), layout="constrained")
     lines = [
@@ -102,7 +103,7 @@ def report(arguments: argparse.Namespace) -> None:
             axis.plot(steps, returns.mean(axis=0), color=color, label=f"{learner}, mean of {len(runs)} seeds")
             finals[learner] = returns[:, -LAST:].mean(axis=1)
         axis.set(title=env, xlabel="env steps", ylabel="return of 10 episodes")
-        axis.xaxis.set_major_locator(plt.MaxNLocator(4))
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         low, high = interval(finals["sb3-contrib"])
         ours = finals["ours"]
         each = ", ".join(f"{value:.0f}" for value in ours)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +35,17 @@ def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.floa
     """Trains one agent and returns its curve, float (K, 3): env steps, mean task return, success rate."""
     from mvr_agents import evaluate
     from mvr_agents.learners import jax_tqc
-    from mvr_agents.runs.policies import agent_policy
+    from mvr_agents.runs.evaluate import agent_policy
     from mvr_wrappers import get_task
     from mvr_wrappers.envs.task_env import make_task_env
     from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 
     spec = get_task(task, "demo", weight=weight)
-    settings = {**spec.agent, **AGENT}
+    settings: Any = {**spec.agent, **AGENT}
     venv = make_vec_env(
         task, n_envs=settings["n_envs"], seed=seed, preset="demo", weight=weight, schedule=SCHEDULE, device="cpu"
     )
-    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu", relabel=relabel)  # type: ignore[arg-type]
+    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu", relabel=relabel)
     env, curve = make_task_env(spec), []
     for _ in range(EVALUATIONS):
         agent.learn(STEPS // EVALUATIONS, RewardLogger(), reset_num_timesteps=False)

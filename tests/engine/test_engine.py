@@ -180,7 +180,8 @@ class Watching(RedScorer):
 
     def __init__(self, films: Films) -> None:
         super().__init__()
-        self.films, self.alive = films, []
+        self.films = films
+        self.alive: list[int] = []
 
     def embed_video(self, frames: np.ndarray) -> np.ndarray:
         self.alive.append(self.films.alive())
@@ -223,7 +224,8 @@ class TestRepeating:
         assert ours == theirs
 
     def test_a_scorer_of_one_s_own_is_asked_for(self, tmp_path: Path, engine: RewardEngine) -> None:
-        engine.advance(np.int64(3))
+        steps: Any = np.int64(3)  # as users of NumPy count
+        engine.advance(steps)
         engine.save(tmp_path / "engine.npz")
         with pytest.raises(EngineError, match=r"'red'.*scorer="):
             RewardEngine.load(tmp_path / "engine.npz")

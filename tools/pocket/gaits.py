@@ -35,9 +35,6 @@ class Pose:
 Motion = Callable[[float], Pose]
 
 
-Motion = Callable[[float], Pose]
-
-
 def draw_motion(body: str, motion: str, span: float, rng: np.random.Generator) -> Motion:
     """Draws one way of making a posed motion of `span` seconds; see `tools.pocket.motions.BODY_MOTIONS` for names."""
     return _DRAW[motion](Limbs(body, rng), span, rng)

@@ -36,13 +36,14 @@ class Still(gym.Env[Any, Any]):
 
 @pytest.fixture
 def batch(rng: np.random.Generator) -> Batch:
-    return Batch(
+    arrays: dict[str, Any] = dict(
         observations=rng.normal(size=(B, D)).astype(np.float32),
         actions=rng.uniform(-1, 1, size=(B, A)).astype(np.float32),
         rewards=rng.normal(size=B).astype(np.float32),
         next_observations=rng.normal(size=(B, D)).astype(np.float32),
         discounts=np.where(rng.random(B) < 0.3, 0.0, 0.97).astype(np.float32),
     )
+    return Batch(**arrays)
 
 
 def agents(use_sde: bool, optimizer: Any) -> tuple[sb3_contrib.TQC, mvr_agents.TQC]:
