@@ -69,7 +69,9 @@ def make_vec(kind: str, mode: AutoresetMode, **options: Any) -> Any:
     said: dict[str, Any] = {"autoreset_mode": mode}
     if kind.startswith("vector_entry_point"):
         said["vectorization"] = "async" if kind.endswith("async") else "sync"
-        return gym.make_vec("MVR/Hopper-v5", num_envs=N_ENVS, vectorization_mode=kind.split()[0], **said, **options)
+        return gym.make_vec(
+            "MVR/Hopper-v5", num_envs=N_ENVS, vectorization_mode=kind.split(maxsplit=1)[0], **said, **options
+        )
     return gym.make_vec("MVR/Hopper-v5", num_envs=N_ENVS, vectorization_mode=kind, vector_kwargs=said, **options)
 
 

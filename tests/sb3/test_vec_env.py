@@ -106,8 +106,8 @@ class TestVecEnv:
     def test_sub_envs_that_do_not_fit(self) -> None:
         with pytest.raises(EnvError, match="FilmedEnv"):
             MultiViewVLMRewardVecEnv(DummyVecEnv([TinyEnv]), engine=learned_engine())
+        sub = partial(gym.make, "MVR/tiny", engine=learned_engine())
         with pytest.raises(EnvError, match="shaped already"):
-            sub = partial(gym.make, "MVR/tiny", engine=learned_engine())
             MultiViewVLMRewardVecEnv(DummyVecEnv([sub]), engine=learned_engine())
         with pytest.raises(EnvError, match="VecNormalize"):
             MultiViewVLMRewardVecEnv(VecNormalize(DummyVecEnv([partial(filmed, 9)])), engine=learned_engine())

@@ -56,7 +56,7 @@ def agents(use_sde: bool, optimizer: Any) -> tuple[sb3_contrib.TQC, mvr_agents.T
     )
     with th.no_grad():  # as targets are after some updates
         for parameter in theirs.critic_target.parameters():
-            parameter += 0.05 * th.randn_like(parameter)
+            parameter.add_(0.05 * th.randn_like(parameter))
     ours.policy.train_state = ours.policy.train_state._replace(**weights_of(theirs))
     return theirs, ours
 
