@@ -43,7 +43,7 @@ format: $(STAMP)
 
 types: export MYPYPATH := $(VENV)/types
 types: $(STAMP)
-	$(BIN)/mypy -p mvr_wrappers -p mvr_agents
+	$(BIN)/mypy -p mvr_wrappers -p mvr_agents -p tests -p tools -p benchmarks -p examples
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports --cache-dir $(VENV)/cache/imports

@@ -55,7 +55,7 @@ class Training:
     def __init__(self, task: str, *, shaping: bool, steps: int, mode: str, device: str, agent_device: str) -> None:
         period = min(steps, PERIOD)
         schedule = {"score_every": period // SCORINGS, "max_clips": 400, "update_every": period, "mode": mode}
-        settings = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
+        settings: Any = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
         self.venv: VecEnv = make_vec_env(
             task, n_envs=settings["n_envs"], seed=0, shaping=shaping, schedule=schedule, device=device
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import curves
 import numpy as np
@@ -42,10 +43,10 @@ def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.floa
     from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 
     spec = get_task(task, "demo", weight=weight)
-    settings = {**spec.agent, **AGENT}
-    learning = {"weight": weight, "schedule": SCHEDULE, "relabel": relabel, "device": "cpu"}
+    settings: Any = {**spec.agent, **AGENT}
+    learning: Any = {"weight": weight, "schedule": SCHEDULE, "relabel": relabel, "device": "cpu"}
     venv = make_vec_env(task, n_envs=settings["n_envs"], seed=seed, preset="demo", **learning)
-    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu")  # type: ignore[arg-type]
+    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu")
     env, curve = make_task_env(spec), []
     for _ in range(EVALUATIONS):
         agent.learn(STEPS // EVALUATIONS, RewardLogger(), reset_num_timesteps=False)

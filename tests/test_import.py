@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 import mvr_wrappers
+from tests.support.paths import ROOT
 
 HEAVY = {"torch", "jax", "flax", "transformers", "mujoco", "stable_baselines3", "metaworld"}
 
@@ -36,6 +38,11 @@ def test_every_public_name_resolves(name: str) -> None:
     assert getattr(mvr_wrappers, name).__name__ == name
 
 
+def test_the_version_is_the_one_that_is_installed_and_published() -> None:
+    published = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert mvr_wrappers.__version__ == published
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="MultiViewReward"):
         mvr_wrappers.MultiViewReward  # noqa: B018 - the access itself is the test
@@ -54,4 +61,4 @@ def test_jax_stays_in_the_agents_folder() -> None:
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_public_functions_are_not_hidden_by_the_modules_of_their_names(name: str) -> None:
     code = f"import mvr_agents; mvr_agents.{name}; print(callable(mvr_agents.{name}))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

@@ -139,7 +139,7 @@ class TestDoors:
     @pytest.mark.parametrize("name", [name for name in OTHERS if name in EngineOptions.__annotations__])
     def test_an_engine_remembers_every_option(self, name: str) -> None:
         viclip = {"scorer": "viclip-b"}
-        needs = {"alpha": {"baseline_prompt": "a ball"}, "pooling": {"scorer": "clip-l"}, "compile": viclip}
+        needs: Any = {"alpha": {"baseline_prompt": "a ball"}, "pooling": {"scorer": "clip-l"}, "compile": viclip}
         further = {**needs, "vocabulary": viclip}.get(name, {})
         with RewardEngine("a red ball", **{name: OTHERS[name]}, **further) as engine:
             again = type(engine)(**engine.options)
@@ -151,7 +151,7 @@ class TestDoors:
     def _holds(settings: Any, names: Any = tuple(OTHERS)) -> None:
         for name in names:
             value = getattr(settings, name)
-            found = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            found = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
             assert {**found, **OTHERS[name]} == found if isinstance(found, dict) else found == OTHERS[name], name
 
     def test_weights_reach_the_scorer(self, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ class TestRefused:
             with pytest.raises(UnknownOptionError, match=r"wwweights is not an option of .*Nearest: weights"):
                 door(wwweights=1)
         with pytest.raises(UnknownOptionError, match=r"'rig': it belongs where the env is made and filmed"):
-            RewardEngine("a ball", rig={"azimuths": [0]})
+            RewardEngine("a ball", rig={"azimuths": [0]})  # type: ignore[call-arg]  # the mistake
 
     @pytest.mark.parametrize(
         "word", ["tests.support.tiny_task:absent", "tests.absent:read", "no_such_package:read", "numpy:linalg.absent"]

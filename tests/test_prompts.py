@@ -42,7 +42,7 @@ class Watched(EndingEnv):
 
 
 def shaped(env: gym.Env[Any, Any] | None = None, **options: Any) -> MultiViewVLMRewardWrapper:
-    given = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
+    given: Any = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
     return MultiViewVLMRewardWrapper(env or Watched(), OWN, **given)
 
 
@@ -149,10 +149,10 @@ class TestOneEnv:
         env.reset(options={})
         assert base.seen == [None, None, {"low": 1}, {"low": 2}, {}]
 
-    def test_without_shaping_it_is_left_out_too(self) -> None:
+    def test_without_shaping_it_is_left_out_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         base = Watched()
         env = gym.make("MVR/tiny", shaping=False)
-        env.unwrapped.reset = base.reset
+        monkeypatch.setattr(env.unwrapped, "reset", base.reset)
         env.reset(options={"prompt": RED})
         assert base.seen == [None]
 
@@ -212,7 +212,7 @@ class Asks(gym.Wrapper[Any, Any, Any, Any]):
 def vector(
     mode: AutoresetMode, kind: Any = SyncVectorEnv, make: Callable[[int], Any] = filmed, **options: Any
 ) -> MultiViewVLMRewardVectorWrapper:
-    given = {"scorer": FakeScorer(), "schedule": {"score_every": 10**9, "update_every": 10**9}} | options
+    given: Any = {"scorer": FakeScorer(), "schedule": {"score_every": 10**9, "update_every": 10**9}} | options
     venv = kind([partial(make, last) for last in (9, 12)], autoreset_mode=mode)
     return MultiViewVLMRewardVectorWrapper(venv, given.pop("prompt", OWN), **given)
 
@@ -288,6 +288,7 @@ class TestStableBaselines:
         inner = getattr(vec_env, kind)([partial(filmed, 9), partial(filmed, 12)])
         schedule = {"score_every": 10**9, "update_every": 10**9}
         venv = MultiViewVLMRewardVecEnv(inner, OWN, scorer=FakeScorer(), schedule=schedule)
+        bad: Any
         for bad in ({"prompt": ""}, [{"prompt": RED}, {"prompt": 4}]):
             with pytest.raises(ConfigError, match="write one sentence"):
                 venv.set_options(bad)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,7 +221,8 @@ def test_no_reference_state_is_an_error(rng):
 @pytest.mark.parametrize("first", [True, False])
 def test_save_and_restore(rng, tmp_path, reward, first):
     snapshot = RewardSnapshot.zero(0.25, reward) if first else make_snapshot(rng, reward, weight=0.25, version=3)
-    np.savez(tmp_path / "snapshot.npz", **snapshot.state_dict())
+    saved: dict[str, Any] = snapshot.state_dict()
+    np.savez(tmp_path / "snapshot.npz", **saved)
     with np.load(tmp_path / "snapshot.npz", allow_pickle=False) as arrays:
         restored = RewardSnapshot.from_state_dict(arrays)
     states, after = rng.normal(size=(2, 9, 3))
@@ -234,7 +236,8 @@ def test_torch_computes_the_same(rng, reward):
     snapshot = make_snapshot(rng, reward)
     states, after = rng.normal(size=(2, 50, 3)).astype(np.float32)
     terminated = rng.random(50) < 0.3
-    found = snapshot.shape(*(torch.from_numpy(array) for array in (states, after, terminated)), xp=torch)
+    of_torch: Any = [torch.from_numpy(array) for array in (states, after, terminated)]
+    found: Any = snapshot.shape(of_torch[0], of_torch[1], of_torch[2], xp=torch)
     assert isinstance(found, torch.Tensor) and found.dtype == torch.float32
     np.testing.assert_allclose(found, snapshot.shape(states, after, terminated), atol=1e-5)
     assert RewardSnapshot.zero().shape(torch.from_numpy(states), xp=torch).shape == (50,)

@@ -95,8 +95,8 @@ class Filled(NamedTuple):
         newest: the row written last.
     """
 
-    rows: Array | int
-    newest: Array | int
+    rows: Array | np.integer[Any] | int
+    newest: Array | np.integer[Any] | int
 
 
 def sample(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
@@ -132,6 +132,14 @@ def make_vector_env(
     return MultiViewVLMRewardVectorWrapper(env, prompts, engine=group, state_fn=plan.state_fn)
 
 
+@overload
+def make_multitask_vec(
+    tasks: str | Iterable[str], num_envs: int = 1, *, shaping: Literal[True] = True, **options: Any
+) -> MultiViewVLMRewardVectorWrapper: ...
+@overload
+def make_multitask_vec(
+    tasks: str | Iterable[str], num_envs: int = 1, *, shaping: bool, **options: Any
+) -> VectorEnv[Any, Any, Any]: ...
 def make_multitask_vec(tasks: str | Iterable[str], num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:
     """Makes a vector env whose sub-envs play different tasks, each shaped by the engine of its task's prompt.
 

@@ -167,14 +167,14 @@ def shoot(
 
 def _after_fork() -> None:
     """Makes a new studio: the thread of the old one did not survive the fork."""
-    global _studio
+    global _studio  # noqa: PLW0603 - a process has one
     _studio = Studio()
 
 
 if sys.platform != "win32":  # which cannot fork
     # During a film the driver holds locks that nobody would give back in the child.
     os.register_at_fork(
-        before=lambda: _studio.between_films.acquire(),
-        after_in_parent=lambda: _studio.between_films.release(),
+        before=lambda: _studio.between_films.acquire(),  # noqa: PLW0108 - of whichever studio there is then
+        after_in_parent=lambda: _studio.between_films.release(),  # noqa: PLW0108
         after_in_child=_after_fork,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import gymnasium as gym
 from stable_baselines3.common.monitor import Monitor
@@ -23,6 +23,29 @@ from mvr_wrappers.tasks.base_envs import renders
 AnyEnv = gym.Env[Any, Any]
 
 
+@overload
+def make_vec_env(
+    env_id: str | Sequence[str],
+    n_envs: int = 1,
+    seed: int | None = None,
+    start_index: int = 0,
+    monitor_dir: str | None = None,
+    wrapper_class: Callable[..., AnyEnv] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    vec_env_cls: type[DummyVecEnv | SubprocVecEnv] | None = None,
+    vec_env_kwargs: Mapping[str, Any] | None = None,
+    monitor_kwargs: Mapping[str, Any] | None = None,
+    wrapper_kwargs: Mapping[str, Any] | None = None,
+    *,
+    shaping: Literal[True] = True,
+    engine: RewardEngine | EngineGroup | None = None,
+    use_one_hot: bool = False,
+    **options: Any,
+) -> MultiViewVLMRewardVecEnv: ...
+@overload
+def make_vec_env(
+    env_id: str | Sequence[str], n_envs: int = 1, seed: int | None = None, *, shaping: bool, **arguments: Any
+) -> VecEnv: ...
 @documented(EnvSettings)
 def make_vec_env(
     env_id: str | Sequence[str],

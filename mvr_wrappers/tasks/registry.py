@@ -231,8 +231,9 @@ def _merged(below: Layer, above: Layer) -> Layer:
     for key, value in above.items():
         under = merged.get(key)
         if isinstance(under, dict) and isinstance(value, dict) and not (key == "rig" and "kind" in value):
-            value = _merged(under, value)
-        merged[key] = value
+            merged[key] = _merged(under, value)
+        else:
+            merged[key] = value
     return merged
 
 

@@ -87,7 +87,10 @@ def test_sub_processes_neither_warn_nor_wait_for_ever(tmp_path: Path) -> None:
     words = [*WORDS, "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, *words],
-        **{"capture_output": True, "text": True, "check": False, "timeout": 240},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr

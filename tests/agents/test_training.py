@@ -172,7 +172,9 @@ def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     words += ["--outputs", str(tmp_path)] + ["--subproc"] * subproc
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *words],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         cwd=ROOT,
         start_new_session=True,
     )

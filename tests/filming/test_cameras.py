@@ -76,7 +76,7 @@ def test_an_open_distance_fits_the_followed_body_alone(arm: mujoco.MjModel) -> N
     # from the centre of mass at 1.4 to the far side of the upper ball at 0.9: 0.5
     fitted = fit(Camera(track="arm"), arm)
     assert fitted.distance == pytest.approx(1.1 * 0.5 / math.sin(math.radians(45 / 2)))
-    assert fitted.lookat == (0, 0, 0)
+    assert fitted.lookat == (0.0, 0.0, 0.0)
     assert fit(fitted, arm) == fitted
     # a body without geometry has no size of its own
     bare = mujoco.MjModel.from_xml_string('<mujoco><worldbody><body name="dot"/><geom size="1"/></worldbody></mujoco>')

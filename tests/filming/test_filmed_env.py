@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -51,7 +52,7 @@ def humanoid() -> gym.Env[Any, Any]:
     return gym.make("Humanoid-v5", max_episode_steps=24)
 
 
-MAKERS = {name: lambda name=name: metaworld(name) for name in ("hammer-v3", "window-close-v3", "shelf-place-v3")}
+MAKERS: dict[str, Any] = {name: partial(metaworld, name) for name in ("hammer-v3", "window-close-v3", "shelf-place-v3")}
 MAKERS["Humanoid-v5"] = humanoid
 METAWORLD_RING: Any = {"azimuths": (90, 180, 270, 0), "distance": 2.0, "elevation": -20, "lookat": (0, 0.5, 0)}
 
@@ -244,10 +245,10 @@ def test_random_views_are_drawn_one_an_episode_from_a_private_generator() -> Non
             drawn.append(int(clip.views[0]))
         return drawn
 
-    state = np.random.get_state()[1].copy()  # noqa: NPY002  that it is left alone is the point
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002  that it is left alone is the point
     assert set(views(0)) == {0, 1, 2, 3}
     assert views(0) == views(0) != views(1)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == state).all()  # noqa: NPY002
 
 
 def test_a_random_view_shows_what_its_index_says() -> None:
@@ -409,7 +410,8 @@ def test_an_env_without_mujoco_is_refused_unless_told_where_it_is() -> None:
 
     with pytest.raises(EnvError, match=r"Hidden has no MuJoCo .* get_mujoco="):
         FilmedEnv(Hidden())
-    env = FilmedEnv(Hidden(), rig=RING, clip=SHORT, get_mujoco=lambda env: (env.inside.model, env.inside.data))
+    hidden = Hidden()
+    env = FilmedEnv(hidden, rig=RING, clip=SHORT, get_mujoco=lambda env: (hidden.inside.model, hidden.inside.data))
     run_episode(env)
     assert env.pop_clips()
 

@@ -73,7 +73,7 @@ class TestReel:
         shown = clip(RED, BLUE, views=(0, 3))
 
         def score_of(prompt: str) -> Any:
-            return lambda clip: asked.append(clip) or np.float32([0.25, 0.5])
+            return lambda clip: asked.append(clip) or np.array([0.25, 0.5], np.float32)
 
         reel = Reel()
         reel.add("one", [shown])

@@ -39,7 +39,7 @@ class Lazy(TinyEnv):
 
     def __init__(self) -> None:
         super().__init__(8)
-        self.model = self.data = None  # type: ignore[assignment]
+        self.model = self.data = None
 
     def reset(self, **kwargs: Any) -> Any:
         self.model = mujoco.MjModel.from_xml_string(XML)

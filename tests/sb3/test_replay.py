@@ -22,6 +22,7 @@ from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from tests.support.endless_env import LEAVING, EndlessEnv, returns_by_start
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type
 from tests.support.tiny_task import NEVER, learned_engine, publish
 from tests.support.vec_drives import LASTS, fill, shaped, small_agent
 
@@ -95,8 +96,8 @@ def test_without_relabelling_the_shaping_stays_as_it_was_paid() -> None:
 def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int, n_envs: int) -> None:
     venv = make_vec_env("MVR/tiny", n_envs=n_envs, engine=learned_engine())
     kwargs = {"engine": venv.engine, "n_steps": n_steps, "gamma": GAMMA}
-    buffer = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": kwargs}
-    model = algorithm("MlpPolicy", venv, gamma=GAMMA, **small_agent(), **buffer)
+    arguments = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": kwargs}
+    model = algorithm("MlpPolicy", venv, gamma=GAMMA, **small_agent(), **arguments)
     model.learn(40, callback=RewardLogger())
     publish(venv.engine)
     model.learn(10, callback=RewardLogger(), reset_num_timesteps=False)
@@ -131,12 +132,12 @@ def test_returns_never_cross_a_reset(how: str, tmp_path: Path) -> None:
         model.save_replay_buffer(tmp_path / "buffer")
         model = SAC.load(tmp_path / "model", env=EndlessEnv(first=2))
         model.load_replay_buffer(tmp_path / "buffer")
-        model.replay_buffer.set_engine(engine)
+        of_type(RelabelReplayBuffer, model.replay_buffer).set_engine(engine)
     model.learn(10, reset_num_timesteps=how == "learn again")
     found = returns_by_start(model.replay_buffer)
     assert len(found) == 20 and found.items() >= LEAVING.items()
     assert found[2, 0] == (0 + 0.5 * 1 + 0.25 * 2, (2, 3), 0.125)
-    assert not model.replay_buffer.dones.any()
+    assert not of_type(RelabelReplayBuffer, model.replay_buffer).dones.any()
 
 
 def test_returns_go_on_where_the_env_does() -> None:

@@ -13,11 +13,12 @@ import tests.support.tiny_task
 from mvr_agents import cli
 from mvr_agents.command import dispatch
 from mvr_agents.runs.config import TrainConfig
-from mvr_wrappers import MultiViewVLMRewardWrapper, RewardEngine, get_task
+from mvr_wrappers import MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper, RewardEngine, get_task
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.scorers import Goal
 from mvr_wrappers.scorers.goal import goal_baseline
 from tests.support.clip_factory import make_clips
+from tests.support.known import of_type, present
 from tests.support.tiny_env import TinyEnv
 
 
@@ -96,9 +97,9 @@ def test_a_baseline_that_means_the_same_as_the_goal(scorer: Any) -> None:
 
 def test_an_engine_scores_with_its_baseline(scorer: Any) -> None:
     clips = make_clips(6)
+    both: list[dict[str, Any]] = [{}, {"baseline_prompt": "stand", "alpha": 0.5}]
     plain, shaped = (
-        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options)
-        for options in ({}, {"baseline_prompt": "stand", "alpha": 0.5})
+        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options) for options in both
     )
     for engine in (plain, shaped):
         engine.submit(clips)
@@ -121,11 +122,11 @@ def test_an_engine_keeps_its_baseline(scorer: Any, tmp_path: Path) -> None:
 
 
 def test_envs_and_tasks_take_the_option() -> None:
-    given = {"baseline_prompt": "a still ball", "alpha": 0.25}
+    given: dict[str, Any] = {"baseline_prompt": "a still ball", "alpha": 0.25}
     env = gym.make("MVR/tiny", scorer="fake", **given)
-    venv = gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given)
+    venv = of_type(MultiViewVLMRewardVectorWrapper, gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given))
     wrapped = MultiViewVLMRewardWrapper(TinyEnv(), "a ball", scorer="fake", **given)
-    assert {key: env.spec.kwargs[key] for key in given} == given
+    assert {key: present(env.spec).kwargs[key] for key in given} == given
     for engine in (env.get_wrapper_attr("engine"), venv.engine, wrapped.engine):
         assert {key: engine.options[key] for key in given} == given
     for made in (env, venv, wrapped):

@@ -21,6 +21,7 @@ from mvr_wrappers.errors import ConfigError, ScorerError, UnknownNameError
 from mvr_wrappers.scorers import devices, load_scorer, register_scorer, registry, scorer_names, scorer_options
 from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
 from mvr_wrappers.scorers.lazy import LazyScorer
+from tests.support.fake_scorer import FakeScorer
 from tests.support.paths import ROOT
 from tests.support.tiny_viclip import write_pth, write_vocabulary
 
@@ -95,7 +96,7 @@ def test_the_three_lines_of_the_readme(scorer: Any) -> None:
 
 
 def test_registering_again_replaces(scorer: Any) -> None:
-    register_scorer("mine", lambda **_: object())
+    register_scorer("mine", lambda **_: FakeScorer())
     old = load_scorer("mine", "cpu")
     register_scorer("mine", lambda **_: scorer)
     assert load_scorer("mine", "cpu") is scorer is not old
@@ -157,7 +158,7 @@ def test_precision_on_a_cpu(native: bool, monkeypatch: pytest.MonkeyPatch, score
     assert resolve_dtype("auto", cpu) == torch.float32
     assert resolve_dtype("auto", cpu, cpu_bfloat16=True) == (torch.bfloat16 if native else torch.float32)
     seen: list[torch.dtype] = []
-    register_scorer("mine", print)
+    register_scorer("mine", lambda **_: scorer)
     for name in ("viclip-b", "viclip-l", "mine"):
         row = dataclasses.replace(registry._TABLE[name], factory=lambda dtype, **_: seen.append(dtype) or scorer)
         monkeypatch.setitem(registry._TABLE, name, row)
@@ -177,7 +178,7 @@ def test_native_bfloat16_is_read_from_the_cpus_flags(
 
 
 def test_what_a_scorer_takes_besides_device_dtype_and_weights() -> None:
-    register_scorer("mine", lambda device, dtype, weights, *, width=3: None)
+    register_scorer("mine", lambda device, dtype, weights, *, width=3: FakeScorer())
     found = {name: scorer_options(name) for name in ("pocket", "viclip-l", "clip-l", "mine")}
     assert found == {
         "pocket": (),
@@ -211,7 +212,7 @@ def test_an_option_that_the_scorer_does_not_have(name: str, option: str, message
 
 
 def test_an_option_that_a_factory_needs() -> None:
-    register_scorer("needy", lambda *, width, **_: None)
+    register_scorer("needy", lambda *, width, **_: FakeScorer())
     with pytest.raises(
         ConfigError, match=r"scorer needy cannot be made with these options: missing a required.*'width'"
     ):
@@ -219,8 +220,10 @@ def test_an_option_that_a_factory_needs() -> None:
 
 
 def test_options_reach_the_factory_and_tell_scorers_apart() -> None:
-    register_scorer("mine", lambda size=1, **_: [size])
-    assert load_scorer("mine", "cpu", size=2) == [2]
+    seen: list[int] = []
+    register_scorer("mine", lambda size=1, **_: seen.append(size) or FakeScorer())
+    load_scorer("mine", "cpu", size=2)
+    assert seen == [2]
     assert load_scorer("mine", "cpu", size=2) is load_scorer("mine", "cpu", size=2) is not load_scorer("mine", "cpu")
 
 

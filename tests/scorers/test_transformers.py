@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import pickle
 import re
@@ -195,7 +196,7 @@ def test_poolings(folders: Any) -> None:
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformers_scorer.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         MissingExtraError, match=f"siglip2 needs transformers.*{re.escape(install_command('transformers'))}"
     ):
@@ -225,8 +226,8 @@ def test_folders_that_do_not_hold_the_scorer(folders: Any, copy: Path, tmp_path:
 
 def test_weights_are_the_folder_or_the_models_file_in_it(folders: Any, name: str, frames: np.ndarray) -> None:
     folder = folders[name][0]
-    found = [load_scorer(name, "cpu", weights=path) for path in (folder, folder / "model.safetensors")]
-    np.testing.assert_array_equal(*(scorer.embed_video(frames) for scorer in found))
+    first, second = (load_scorer(name, "cpu", weights=path) for path in (folder, folder / "model.safetensors"))
+    np.testing.assert_array_equal(first.embed_video(frames), second.embed_video(frames))
 
 
 def test_truncated_weights(copy: Path) -> None:

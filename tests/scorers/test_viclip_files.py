@@ -12,6 +12,7 @@ import pytest
 from mvr_wrappers.errors import ScorerError
 from mvr_wrappers.scorers import load_scorer
 from mvr_wrappers.scorers.viclip.files import VARIABLE, local_files, locate_vocabulary, locate_weights
+from tests.support.known import present
 from tests.support.tiny_viclip import write_pth, write_safetensors, write_vocabulary
 
 AUTHORS = "ViCLIP-L_InternVid-FLT-10M.pth"
@@ -132,12 +133,12 @@ def test_files_in_the_authors_folder_are_found_for_the_doctor(tmp_path: Path, mo
         Path("ckpts/ViCLIP") / AUTHORS,
         None,
     )
-    assert weights.samefile(found.weights) and local_files("viclip-b") is None
+    assert weights.samefile(present(found.weights)) and local_files("viclip-b") is None
     write_vocabulary(authors)
     assert load_scorer("viclip-tiny", "cpu", weights="ckpts/ViCLIP/" + AUTHORS).embed_dim == 16
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     write_vocabulary(tmp_path)
-    assert local_files("viclip-l").folder == tmp_path  # type: ignore[union-attr]
+    assert present(local_files("viclip-l")).folder == tmp_path
 
 
 def test_looking_for_files_loads_no_torch() -> None:

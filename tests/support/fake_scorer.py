@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,6 @@ class FakeScorer:
         return _unit(np.array(rows, np.float32))
 
 
-def _unit(rows: NDArray[np.float32]) -> Rows:
+def _unit(rows: NDArray[np.floating[Any]]) -> Rows:
     unit: Rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit

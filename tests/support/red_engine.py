@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,12 @@ class RedScorer(FakeScorer):
         angle = frames[..., 0].mean(axis=(1, 2, 3)) / 255 * np.pi / 2
         return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
 
-    def embed_text(self, prompts: list[str]) -> np.ndarray:
+    def embed_text(self, prompts: Sequence[str]) -> np.ndarray:
         return np.tile(np.array([1, 0], np.float32), (len(prompts), 1))
 
 
 def make_engine(**options: Any) -> RewardEngine:
-    given = {"scorer": RedScorer(), "relevance": SMALL, "schedule": OFTEN} | options
+    given: dict[str, Any] = {"scorer": RedScorer(), "relevance": SMALL, "schedule": OFTEN} | options
     return RewardEngine("red everywhere", **given)
 
 

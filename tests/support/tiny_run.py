@@ -18,7 +18,7 @@ HYPERPARAMETERS: dict[str, Any] = {
 def tiny_config(outputs: Path, **overrides: Any) -> TrainConfig:
     """Returns the configuration of such a run, changed by `overrides`."""
     hyperparameters = HYPERPARAMETERS | overrides.pop("hyperparameters", {})
-    options = {
+    options: dict[str, Any] = {
         "agent": "sb3-tqc",
         "seed": 1,
         "device": "cpu",

@@ -27,7 +27,7 @@ def shaped(engine: Any = None, truncates: bool = False, lasts: Any = LASTS, **op
     venv = DummyVecEnv([partial(filmed, last, truncates) for last in lasts])
     if engine is not None:
         return MultiViewVLMRewardVecEnv(venv, engine=engine, **options)
-    given = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE} | options
+    given: dict[str, Any] = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE} | options
     return MultiViewVLMRewardVecEnv(venv, "a red ball", **given)
 
 

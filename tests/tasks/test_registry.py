@@ -38,7 +38,8 @@ def write(tmp_path: Path) -> Any:
 @pytest.fixture
 def forget() -> Iterator[None]:
     """Takes back what a test registers."""
-    ids, tasks = dict(gym.registry), dict(registry._registered)
+    ids: Any = dict(gym.registry)
+    tasks: Any = dict(registry._registered)
     yield
     for before, now in ((ids, gym.registry), (tasks, registry._registered)):
         now.clear()

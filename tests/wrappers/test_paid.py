@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer
 from mvr_wrappers.wrappers.task_info import TaskInfo
+from tests.support.known import of_type
 from tests.support.reward_wrappers import ABOVE, BELOW, BOUND, ClippedVecEnv, Tenfold, check_stored, tiny_rewards
 from tests.support.tiny_task import CLIP, EndingEnv, learned_engine
 from tests.support.vec_drives import actions_of, small_agent
@@ -150,7 +151,7 @@ def test_a_vec_env(inside: bool, outside: bool, change: Change) -> None:
 
 
 def test_vectors_that_change_rewards_below() -> None:
-    makers = [partial(sub_env, last, False, False) for last in LASTS]
+    makers: list[Any] = [partial(sub_env, last, False, False) for last in LASTS]
     for mode in AutoresetMode:
         below = vector_wrappers.ClipReward(SyncVectorEnv(makers, autoreset_mode=mode), -BOUND, BOUND)
         for steps in in_a_vector(mode, below):
@@ -161,7 +162,7 @@ def test_vectors_that_change_rewards_below() -> None:
 
 def test_wrappers_above_change_what_the_agent_is_given_and_no_more() -> None:
     check(in_one_env(9, TaskInfo(EndingEnv(9)), tenfold), above=tenfold)
-    makers = [partial(sub_env, last, False, False) for last in LASTS]
+    makers: list[Any] = [partial(sub_env, last, False, False) for last in LASTS]
     for mode in AutoresetMode:
         for steps in in_a_vector(mode, SyncVectorEnv(makers, autoreset_mode=mode), tenfold):
             check(steps, above=tenfold)
@@ -182,11 +183,11 @@ def test_a_normalised_reward_is_what_was_received() -> None:
 @pytest.mark.parametrize("below", BELOW)
 def test_the_relabelling_buffer_of_sb3(below: str, above: str) -> None:
     def make(venv: Any, engine: Any) -> SAC:
-        buffer = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": {"engine": engine}}
+        buffer: Any = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": {"engine": engine}}
         return SAC("MlpPolicy", venv, **buffer, **small_agent())
 
     def read(agent: SAC) -> tuple[np.ndarray, ...]:
-        buffer = agent.replay_buffer
+        buffer = of_type(RelabelReplayBuffer, agent.replay_buffer)
         parts = (buffer.observations, buffer.next_observations, buffer.rewards, buffer.shaping)
         return tuple(part[: buffer.size()] for part in parts)
 

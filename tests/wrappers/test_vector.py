@@ -14,9 +14,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 import mvr_wrappers
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
+from mvr_wrappers.envs.make import make_vector_env
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
 from mvr_wrappers.filming.studio import studio
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type, present
 from tests.support.marks import may_fork
 from tests.support.tiny_env import TinyEnv
 from tests.support.tiny_task import (
@@ -32,6 +34,7 @@ from tests.support.tiny_task import (
 )
 
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
+Play = list[tuple[Any, ...] | None]
 LASTS = (9, 12, 17)  # steps of an episode of each sub-env: ends fall apart, and together now and then
 
 
@@ -40,8 +43,8 @@ def vector(mode: AutoresetMode, kind: Callable[..., VectorEnv] = SyncVectorEnv, 
 
 
 def shaped(env: VectorEnv, prompt: str | None = "a red ball", **options: Any) -> MultiViewVLMRewardVectorWrapper:
-    given = {} if "engine" in options else {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE}
-    return MultiViewVLMRewardVectorWrapper(env, prompt, **given | options)
+    given: dict[str, Any] = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE}
+    return MultiViewVLMRewardVectorWrapper(env, prompt, **options if "engine" in options else given | options)
 
 
 def actions_of(seed: int, steps: int, n_envs: int) -> np.ndarray:
@@ -60,11 +63,12 @@ def drive(env: Any, steps: int, seed: int = 0) -> list[Any]:
     return taken
 
 
-def transitions_by_hand(mode: AutoresetMode, steps: int, truncates: bool) -> list[list[tuple[Any, ...] | None]]:
+def transitions_by_hand(mode: AutoresetMode, steps: int, truncates: bool) -> list[Play]:
     """Plays each sub-env alone: (s_t, s_t+1, task reward, terminated) of every step, None for a step that resets."""
     plays = []
     for i, last in enumerate(LASTS):
-        env, play, over = EndingEnv(last, truncates), [], False
+        env, over = EndingEnv(last, truncates), False
+        play: Play = []
         observation, _ = env.reset(seed=i)
         for actions in actions_of(1, steps, len(LASTS)):
             if over and mode is AutoresetMode.NEXT_STEP:
@@ -148,7 +152,7 @@ def is_success(infos: dict[str, Any], i: int) -> bool:
 
 class TestAgreement:
     def test_one_sub_env_earns_what_a_single_env_earns(self) -> None:
-        options = {"seed": 3, "weight": 0.5, "relevance": RELEVANCE, "schedule": SCHEDULE}
+        options: dict[str, Any] = {"seed": 3, "weight": 0.5, "relevance": RELEVANCE, "schedule": SCHEDULE}
         single = MultiViewVLMRewardWrapper(filmed(17), "a red ball", scorer=FakeScorer(), **options)
         venv = SyncVectorEnv([partial(filmed, 17)], autoreset_mode="SameStep")
         taken = drive(shaped(venv, **options), 200)
@@ -310,14 +314,15 @@ class TestMakeVec:
         assert env.engine.metrics()["env_steps"] == 294  # two of 100 vector steps reset the three sub-envs
         assert env.engine.version == 2  # the first update fell due before the first episode had ended
         assert env.engine.seed == 2
-        seeds = env.unwrapped.get_attr("_saved_kwargs")
+        base: Any = env.unwrapped
+        seeds = base.get_attr("_saved_kwargs")
         assert len({kwargs["seed"] for kwargs in seeds}) == 3
         env.close()
         assert env.engine.closed
 
     def test_children_need_no_torch(self) -> None:
         vector_kwargs = {"context": "spawn"}
-        env = mvr_wrappers.envs.make.make_vector_env(
+        env = make_vector_env(
             *("tiny", 1), vectorization="async", vector_kwargs=vector_kwargs, state_fn=read_without_torch
         )
         drive(env, 3)
@@ -339,11 +344,12 @@ class TestMakeVec:
             taken = drive(env, 45)
             assert {"task_reward", "vlm_reward", "shaping"} <= set(taken[-1][4])
             env.close()
-        assert len(set(map(id, gym.make_vec("MVR/tiny", vectorization_mode="sync").call("engine")))) == 1
+        alone = of_type(SyncVectorEnv, gym.make_vec("MVR/tiny", vectorization_mode="sync"))
+        assert len(set(map(id, alone.call("engine")))) == 1
 
     def test_sync_mode_shares_an_engine_it_is_given(self) -> None:
         engine = learned_engine()
-        env = gym.make_vec("MVR/tiny", num_envs=3, vectorization_mode="sync", engine=engine)
+        env: Any = gym.make_vec("MVR/tiny", num_envs=3, vectorization_mode="sync", engine=engine)
         assert all(each is engine for each in env.call("engine"))
 
     def test_without_shaping(self) -> None:
@@ -355,7 +361,7 @@ class TestMakeVec:
 
     def test_the_spec_makes_it_again(self) -> None:
         env = gym.make_vec("MVR/tiny", num_envs=2, weight=0.7, env_kwargs={"max_steps": 9})
-        again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+        again: Any = gym.make_vec(gym.envs.registration.EnvSpec.from_json(present(env.spec).to_json()))
         assert again.num_envs == 2 and again.engine.weight == 0.7
         assert all(sub.unwrapped.max_steps == 9 for sub in again.unwrapped.envs)
 
@@ -367,4 +373,4 @@ class TestMakeVec:
         with pytest.raises(ConfigError, match="wait is not an option"):
             gym.make_vec("MVR/tiny", wait=1.0)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
-            mvr_wrappers.envs.make.make_vector_env("hammer-v2")
+            make_vector_env("hammer-v2")

@@ -75,8 +75,8 @@ def select(films: Films, tasks: Iterable[str]) -> tuple[Array, Array, Array, Arr
         kinds[stops == solved + AFTER + CLIP] = "held"
         keep = (kinds != "") | ((stops > begun) & (stops <= solved + AFTER))
         rows += [(film, frame, kinds[frame], progress[frame]) for frame in frames[keep]]
-    film, frame, kind, progress = map(np.array, zip(*rows, strict=True))
-    return film, frame, kind, progress
+    film_of, first, kind_of, progress_of = map(np.array, zip(*rows, strict=True))
+    return film_of, first, kind_of, progress_of
 
 
 def embed(scorer: Scorer, films: Films, film: Array, frame: Array) -> Array:

@@ -45,8 +45,11 @@ def test_train_changes_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
     words = "--seed 7 tiny --steps 50 --n-envs 3 --clip.film-every 3 --no-shaping --weight 0.5 --relevance.tau 0.2"
     config = parsed(monkeypatch, *words.split(), "--learning-rate", "1e-3", "1e-4", "--subproc")
     assert config == TrainConfig.for_task(
-        *("tiny",),
-        **{"seed": 7, "shaping": False, "weight": 0.5, "subproc": True},
+        "tiny",
+        seed=7,
+        shaping=False,
+        weight=0.5,
+        subproc=True,
         clip={"film_every": 3},
         relevance={"tau": 0.2},
         hyperparameters={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},

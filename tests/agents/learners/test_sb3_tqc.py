@@ -36,7 +36,7 @@ def test_hyper_parameters_are_the_published_ones() -> None:
 
 def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     venv = pendulums()
-    settings = {**get_task("hammer-v3").agent, "buffer_size": 100, "net_arch": [8]}
+    settings: Any = {**get_task("hammer-v3").agent, "buffer_size": 100, "net_arch": [8]}
     agent = sb3_tqc.make(venv, settings, seed=0, device="cpu")
     agent.save(tmp_path / "model.zip")
     loaded = sb3_tqc.load(tmp_path / "model.zip", device="cpu")

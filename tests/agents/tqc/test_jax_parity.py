@@ -36,13 +36,14 @@ class Still(gym.Env[Any, Any]):
 
 @pytest.fixture
 def batch(rng: np.random.Generator) -> Batch:
-    return Batch(
+    arrays: dict[str, Any] = dict(
         observations=rng.normal(size=(B, D)).astype(np.float32),
         actions=rng.uniform(-1, 1, size=(B, A)).astype(np.float32),
         rewards=rng.normal(size=B).astype(np.float32),
         next_observations=rng.normal(size=(B, D)).astype(np.float32),
         discounts=np.where(rng.random(B) < 0.3, 0.0, 0.97).astype(np.float32),
     )
+    return Batch(**arrays)
 
 
 def agents(use_sde: bool, optimizer: Any) -> tuple[sb3_contrib.TQC, mvr_agents.TQC]:
@@ -55,7 +56,7 @@ def agents(use_sde: bool, optimizer: Any) -> tuple[sb3_contrib.TQC, mvr_agents.T
     )
     with th.no_grad():  # as targets are after some updates
         for parameter in theirs.critic_target.parameters():
-            parameter += 0.05 * th.randn_like(parameter)
+            parameter.add_(0.05 * th.randn_like(parameter))
     ours.policy.train_state = ours.policy.train_state._replace(**weights_of(theirs))
     return theirs, ours
 

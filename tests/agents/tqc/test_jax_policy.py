@@ -130,8 +130,8 @@ def test_loading_leaves_the_random_key_of_gsde():
 
 def test_log_ent_coef():
     assert log_ent_coef("auto") == (True, 0.0)
-    assert log_ent_coef("auto_0.1") == (True, pytest.approx(math.log(0.1)))
-    assert log_ent_coef(0.2) == (False, pytest.approx(math.log(0.2)))
+    assert log_ent_coef("auto_0.1") == pytest.approx((True, math.log(0.1)))
+    assert log_ent_coef(0.2) == pytest.approx((False, math.log(0.2)))
     assert log_ent_coef(0) == (False, -math.inf)
 
 

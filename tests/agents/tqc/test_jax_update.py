@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +34,14 @@ def start(spec: TQCSpec = SPEC, ent_coef: float = 0.7):
 @pytest.fixture
 def batch(rng) -> Batch:
     observations, next_observations = rng.normal(size=(2, B, D)).astype(np.float32)
-    return Batch(
+    arrays: Any = (
         observations,
         rng.uniform(-1, 1, size=(B, A)).astype(np.float32),
         rng.normal(size=B).astype(np.float32),
         next_observations,
         np.where(rng.random(B) < 0.25, 0.0, 0.98).astype(np.float32),
     )
+    return Batch(*arrays)
 
 
 def to_torch(params, requires_grad: bool = False):
