@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers import Clip, RewardEngine, load_scorer
 
 REPEATS = 9
@@ -21,8 +22,9 @@ REPEATS = 9
 
 def main() -> None:
     """Prints the table."""
+    origin = made_with()
     rows = [scoring(), *learning()]
-    print(f"torch threads: {torch.get_num_threads()}\n\n| work | median | unit |\n| --- | --- | --- |")
+    print(f"{origin}\n\ntorch threads: {torch.get_num_threads()}\n\n| work | median | unit |\n| --- | --- | --- |")
     for work, value, unit in rows:
         print(f"| {work} | {value:.3g} | {unit} |")
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
+from mvr_agents.runs.provenance import made_with
 from mvr_agents.training import train
 from mvr_wrappers import get_task
 from mvr_wrappers.envs.task_env import make_task_env
@@ -63,7 +64,7 @@ def main() -> None:
     except MissingExtraError as error:
         print(f"not measured: {error}")
         return
-    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    print(f"{made_with('dm_control')}\n\n| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for name in names:
         print(measure(name), flush=True)
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers.clips import ScoredClip, clip_starts
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceTrainer
 from mvr_wrappers.settings import RelevanceSettings
@@ -159,6 +160,7 @@ def measure(settings: RelevanceSettings, view_share: float, seed: int) -> dict[s
 
 def main(seeds: int = 4) -> None:
     """Prints the tables."""
+    print(made_with())
     for view_share in VIEW_SHARES:
         print(f"\nThe view explains {view_share:.0%} of the score variance; {seeds} seeds\n")
         print(

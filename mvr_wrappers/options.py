@@ -56,12 +56,13 @@ class ScorerSettings(StrictFields):
     """How a scorer is loaded: options of `load_scorer`. At its default an option leaves the choice to the scorer.
 
     Attributes:
-        weights: local file or folder of the scorer's weights; None takes its own, from the package or the model hub.
+        weights: local file or folder of the scorer's weights; None takes its own, from the package or the model hub,
+            ViCLIP's from the folder that the environment variable MVR_VICLIP_DIR names, where it is set.
         dtype: precision of the scorer: "float32", "bfloat16", or "auto": bfloat16 where that is faster.
         pooling: how a scorer of single images makes one embedding of a clip: "mean" or "frames"; None is its default.
         compile: fuse the scorer's video tower with `torch.compile`.
         vocabulary: ViCLIP's file bpe_simple_vocab_16e6.txt.gz, or its folder; None looks beside the weights, then in
-            the folder that the environment variable MVR_VICLIP_DIR names, then on the model hub.
+            the folder that MVR_VICLIP_DIR names, then on the model hub.
     """
 
     weights: str | None = None
@@ -155,8 +156,8 @@ class LearningOptions(TypedDict, total=False):
     weights: str | Path | None
     dtype: str | None
     pooling: str | None
-    compile: bool | None
     vocabulary: str | Path | None
+    compile: bool | None
     baseline_prompt: str | None
     alpha: float | None
     method: str | None

@@ -49,8 +49,8 @@ OTHERS: dict[str, Any] = {
     "weights": "somewhere/weights.pth",
     "dtype": "bfloat16",
     "pooling": "frames",
+    "vocabulary": "somewhere/vocabulary.gz",
     "compile": True,
-    "vocabulary": "somewhere",
     "baseline_prompt": "a ball",
     "alpha": 0.5,
     "method": "mvr",
@@ -187,6 +187,10 @@ class TestRefused:
     def test_options_of_loading_beside_a_scorer_that_is_loaded(self, name: str) -> None:
         with pytest.raises(ConfigError, match=rf"{name} would change nothing: scorer is an object"):
             RewardEngine("a ball", FakeScorer(), **{name: OTHERS[name]})
+
+    def test_options_of_loading_that_the_scorer_does_not_have(self) -> None:
+        with pytest.raises(ConfigError, match=r"pooling is not an option of the scorer pocket"):
+            gym.make("MVR/tiny", scorer="pocket", pooling="mean")
 
     def test_names_that_do_not_exist(self) -> None:
         for door in (

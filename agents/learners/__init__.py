@@ -33,17 +33,16 @@ class LearnerModule(Protocol):
         seed: int,
         device: str = "auto",
         log_dir: Path | None = None,
-        relabel: bool = True,
     ) -> OffPolicyAlgorithm:
         """Returns an untrained agent.
 
         Args:
-            venv: what it learns on; `settings["n_envs"]` plays no part here.
+            venv: what it learns on; `settings["n_envs"]` plays no part here. Where an engine shapes it, the shaping of
+                stored transitions follows that engine.
             settings: hyper-parameters; `train_freq` counts vector steps.
             seed: of networks, exploration and replay; also seeds the venv and Python's, NumPy's and torch's generators.
             device: auto, cpu, cuda, cuda:N.
             log_dir: where TensorBoard files go; None writes none.
-            relabel: where an engine shapes the venv, recompute the stored shaping at each of its updates.
         """
         ...
 

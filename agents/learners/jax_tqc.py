@@ -30,7 +30,6 @@ def make(
     seed: int,
     device: str = "auto",
     log_dir: Path | None = None,
-    relabel: bool = True,
 ) -> TQC:
     """Returns an untrained agent, see `LearnerModule.make`.
 
@@ -42,7 +41,6 @@ def make(
     return TQC(
         "MlpPolicy",
         venv,
-        replay_buffer_kwargs=None if relabel else {"engine": None},
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=device,

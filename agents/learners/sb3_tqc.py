@@ -45,9 +45,8 @@ def make(
     seed: int,
     device: str = "auto",
     log_dir: Path | None = None,
-    relabel: bool = True,
 ) -> ReportingTQC:
-    """Returns an untrained agent, see `LearnerModule.make`; with `relabel`, `RewardLogger` gives it the engine.
+    """Returns an untrained agent, see `LearnerModule.make`; `RewardLogger` gives it the engine.
 
     Warns if layer norm is asked for, which sb3-contrib's critics lack.
 
@@ -60,7 +59,7 @@ def make(
     if settings["layer_norm"]:
         warnings.warn("sb3-contrib's TQC has no layer norm: its critics are trained without", stacklevel=2)
     arguments = tqc_arguments(settings)
-    if relabel and isinstance(venv, MultiViewVLMRewardVecEnv):
+    if isinstance(venv, MultiViewVLMRewardVecEnv):
         # TQC tells the steps of its returns to a buffer that it chose itself alone.
         steps = {"n_steps": arguments.pop("n_steps"), "gamma": settings["gamma"]}
         arguments |= {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": steps}

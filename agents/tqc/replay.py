@@ -137,7 +137,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
 
     def put(self, rows: ArrayLike) -> jax.Array:
         """Copies one row of each env to the device: float32 (E, ...) flat."""
-        # A copy of its own: JAX may read the host's array later, or share its memory.
+        # A copy: JAX may read the host's array later, or share its memory.
         copy: jax.Array = jax.device_put(np.array(rows, np.float32).reshape(self.n_envs, -1), self.jax_device)
         return copy
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, get_args
+from typing import Any, NoReturn, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
+from mvr_wrappers.engine.reward_model import RewardModel
 from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
 from mvr_wrappers.options import (
@@ -38,9 +39,6 @@ from mvr_wrappers.scorers.lazy import LazyScorer
 from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
-
-if TYPE_CHECKING:
-    from mvr_wrappers.engine.learner import RewardLearner
 
 FORMAT = 2  # of the files `save` writes
 
@@ -70,8 +68,6 @@ class RewardEngine:
     """
 
     def __init__(self, prompt: str, scorer: str | Scorer | None = None, **options: Unpack[LearningOptions]) -> None:
-        from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
-
         check_names(options, LearningOptions.__annotations__, type(self).__name__)
         if options.get("method") not in (None, *get_args(Method)):
             near = nearest(str(options.get("method")), get_args(Method))
@@ -86,9 +82,9 @@ class RewardEngine:
         self.schedule = self._settings.schedule
         if self._settings.mode is not None:
             self.schedule = replace(self.schedule, mode=self._settings.mode)
-        pool_seed, learner_seeds = np.random.SeedSequence(self.seed).spawn(2)
+        pool_seed, model_seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
-        self._learner: RewardLearner = RewardLearner(
+        self._reward_model = RewardModel(
             prompt,
             self._scorer.get,
             baseline_prompt=self._settings.baseline_prompt,
@@ -96,7 +92,7 @@ class RewardEngine:
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
-            seeds=learner_seeds,
+            seeds=model_seeds,
             device=self.device,
         )
         self._clock = Clock()
@@ -142,7 +138,7 @@ class RewardEngine:
     @property
     def snapshot(self) -> RewardSnapshot:
         """The latest published reward; shapes to zeros before the first update."""
-        return self._learner.snapshot
+        return self._reward_model.snapshot
 
     @property
     def version(self) -> int:
@@ -157,11 +153,11 @@ class RewardEngine:
     @property
     def gallery(self) -> Gallery:
         """The best and the worst clips scored so far, with their frames."""
-        return self._learner.gallery
+        return self._reward_model.gallery
 
     def score_of(self, clip: Clip) -> NDArray[np.float32] | None:
         """Returns psi of a clip's views, float32 (V,), None while it was not scored."""
-        return self._learner.scores.get(clip)
+        return self._reward_model.scores.get(clip)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -201,8 +197,8 @@ class RewardEngine:
         if self._runner.idle() and (self._clock.score_due or self._clock.update_due):
             score, update = self._clock.take()
             clips = self._pool.take() if score else []
-            # The job knows the learner and not the engine, so that an engine nobody holds takes its thread along.
-            self._runner.start(functools.partial(self._learner.work, clips, update=update))
+            # The job knows the reward model and not the engine, so that an engine nobody holds takes its thread along.
+            self._runner.start(functools.partial(self._reward_model.work, clips, update=update))
 
     def shape(
         self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
@@ -236,10 +232,10 @@ class RewardEngine:
         """
         self._require_usable()
         self.wait()
-        self._learner.publish(snapshot)
+        self._reward_model.publish(snapshot)
 
     def metrics(self) -> dict[str, float]:
-        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet.
+        """Returns what the engine has done so far, see `RewardModelMetrics`; NaN where there is nothing yet.
 
         Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring) and
         `clips_dropped` (more were filmed than will be scored).
@@ -250,7 +246,7 @@ class RewardEngine:
             "clips_waiting": len(self._pool),
             "clips_dropped": self._pool.dropped,
         }
-        return {**counters, **asdict(self._learner.metrics)}
+        return {**counters, **asdict(self._reward_model.metrics)}
 
     def wait(self) -> None:
         """Waits until the worker thread has nothing under way, and raises what it failed with."""
@@ -263,7 +259,7 @@ class RewardEngine:
         """
         self.wait()
         header = {"format": FORMAT, "options": self.options, "clock": asdict(self._clock)}
-        write_arrays(path, header, nested(learner=self._learner.state_dict(), pool=self._pool.state_dict()))
+        write_arrays(path, header, nested(reward_model=self._reward_model.state_dict(), pool=self._pool.state_dict()))
 
     @classmethod
     def load(
@@ -292,7 +288,7 @@ class RewardEngine:
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
         engine._clock = Clock(**header["clock"])
         engine._pool.load_state_dict(group(arrays, "pool"))
-        engine._learner.load_state_dict(group(arrays, "learner"))
+        engine._reward_model.load_state_dict(group(arrays, "reward_model"))
         return engine
 
     def close(self) -> None:
@@ -300,7 +296,7 @@ class RewardEngine:
         if self._closed:
             return
         self._closed = True
-        self._learner.stop()
+        self._reward_model.stop()
         if os.getpid() == self._process:  # a forked child has no thread to end
             self._runner.close()
 

@@ -35,7 +35,7 @@ class LazyScorer:
         self,
         scorer: str | Scorer,
         device: str = "auto",
-        dtype: str | None = None,
+        dtype: str | None = "auto",
         weights: str | Path | None = None,
         **options: Any,
     ) -> None:
@@ -49,12 +49,9 @@ class LazyScorer:
             return
         if not isinstance(scorer, Scorer):
             raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
-        beside = [*given, *(key for key, value in {"dtype": dtype, "weights": weights}.items() if value is not None)]
+        beside = [*given, *(["weights"] if weights is not None else []), *(["dtype"] if self._dtype != "auto" else [])]
         if beside:
-            raise ConfigError(
-                f"{', '.join(beside)} would change nothing: scorer is an object, {scorer.name}, and loaded already. "
-                "Give such options to load_scorer, or give the scorer's name"
-            )
+            raise ConfigError(f"scorer is an object, which would ignore {', '.join(beside)}; leave them out")
         check_scorer(scorer)
         self.name = scorer.name
 

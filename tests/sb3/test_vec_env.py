@@ -314,7 +314,8 @@ class TestRelabelling:
     def test_vec_normalize_scales_the_sum(self) -> None:
         engine = learned_engine()
         venv = VecNormalize(shaped(engine, lasts=(9,)), norm_obs=False, clip_reward=1e6)
-        buffer, _ = filled(venv, 30)
+        drive(venv, 30)  # which learns the scale
+        buffer, _ = filled(venv.venv, 30)  # as SB3 does: what is stored is not normalised
         np.random.seed(0)  # noqa: NPY002
         plain = buffer.sample(16).rewards.numpy()
         np.random.seed(0)  # noqa: NPY002

@@ -45,8 +45,8 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
 
 
-@pytest.mark.parametrize("relabel", [True, False])
-def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
+@pytest.mark.parametrize("shaping", [True, False])
+def test_returns_of_several_steps_are_learned_from(shaping: bool) -> None:
     settings: Any = {
         **get_task("hammer-v3").agent,
         "batch_size": 8,
@@ -56,9 +56,9 @@ def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
         "learning_starts": 20,
         "train_freq": 1,
     }
-    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine())
-    agent = sb3_tqc.make(venv, settings, seed=0, device="cpu", relabel=relabel).learn(40, RewardLogger())
-    assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == relabel
+    venv = make_vec_env("MVR/tiny", n_envs=2, shaping=shaping, engine=learned_engine())
+    agent = sb3_tqc.make(venv, settings, seed=0, device="cpu").learn(40, RewardLogger() if shaping else None)
+    assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == shaping
     assert agent.replay_buffer.n_steps == 3 and agent.replay_buffer.gamma == 0.99
     discounts = agent.replay_buffer.sample(64).discounts
     assert discounts is not None and discounts.min() < 0.99**2 + 1e-6

@@ -1,4 +1,4 @@
-"""RewardLearner: clips in, snapshots out. Scores and trains when told to; knows no schedule."""
+"""RewardModel: clips in, snapshots out. Scores and trains when told to; knows no schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,21 +20,22 @@ from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
-from mvr_wrappers.relevance.trainer import RelevanceTrainer
 from mvr_wrappers.scorers.base import Scorer
 from mvr_wrappers.scorers.checks import embed_videos
-from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.stopwatch import Stopwatch
 
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.trainer import RelevanceTrainer
+
 VIDEOS_PER_BATCH = 32  # 8 frames of 224 pixels each: 39 MB of frames, and as long as `stop` may have to wait
 
 
 @dataclass(frozen=True, slots=True)
-class LearnerMetrics:
-    """What the learner has done so far. Losses and means are NaN until there is one.
+class RewardModelMetrics:
+    """What the reward model has done so far. Losses and means are NaN until there is one.
 
     Attributes:
         clips_scored: clips.
@@ -59,7 +60,7 @@ class LearnerMetrics:
     update_seconds: float = 0.0
 
 
-class RewardLearner:
+class RewardModel:
     """Scores clips against the prompt, learns state relevance from them, and publishes it as snapshots.
 
     `snapshot`, `metrics` and `gallery` may be read by another thread at any time: each is replaced as a whole. So may
@@ -91,7 +92,7 @@ class RewardLearner:
         device: str,
     ) -> None:
         self.snapshot = RewardSnapshot.zero(weight, reward)
-        self.metrics = LearnerMetrics()
+        self.metrics = RewardModelMetrics()
         self.gallery = Gallery()
         self.scores: WeakKeyDictionary[Clip, NDArray[np.float32]] = WeakKeyDictionary()
         self._prompt, self._scorer = prompt, scorer
@@ -102,9 +103,21 @@ class RewardLearner:
             relevance.capacity, holdout_rng, holdout=relevance.holdout, center_views=relevance.center_views
         )
         self._reference = ReferenceSet(relevance.references)
-        self._trainer = RelevanceTrainer(relevance, training_rng, str(resolve_device(device)))
+        self._relevance, self._training_rng, self._device = relevance, training_rng, device
+        if device not in ("auto", "cpu"):  # which are always there; of any other one hears now, not after hours
+            from mvr_wrappers.scorers.devices import resolve_device
+
+            resolve_device(device)
         self._goal: Goal | None = None  # the prompt as the scorer sees it, once it is needed
         self._stopped = threading.Event()
+
+    @functools.cached_property
+    def _trainer(self) -> RelevanceTrainer:
+        """What trains the relevance model, made when it is first needed, as it loads torch."""
+        from mvr_wrappers.relevance.trainer import RelevanceTrainer
+        from mvr_wrappers.scorers.devices import resolve_device
+
+        return RelevanceTrainer(self._relevance, self._training_rng, str(resolve_device(self._device)))
 
     def work(self, clips: Sequence[Clip], *, update: bool) -> None:
         """Scores `clips`, if any, then updates the relevance model if asked to."""
@@ -180,7 +193,7 @@ class RewardLearner:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns everything as named arrays that `numpy.savez` stores without pickling."""
-        metrics = {field.name: np.array(getattr(self.metrics, field.name)) for field in fields(LearnerMetrics)}
+        metrics = {field.name: np.array(getattr(self.metrics, field.name)) for field in fields(RewardModelMetrics)}
         return nested(
             dataset=self._dataset.state_dict(),
             reference=self._reference.state_dict(),
@@ -191,13 +204,13 @@ class RewardLearner:
         )
 
     def load_state_dict(self, arrays: Arrays) -> None:
-        """Takes over the state of a learner of the same settings."""
+        """Takes over the state of a reward model of the same settings."""
         self._dataset.load_state_dict(group(arrays, "dataset"))
         self._reference.load_state_dict(group(arrays, "reference"))
         self._trainer.load_state_dict(group(arrays, "trainer"))
         self.snapshot = RewardSnapshot.from_state_dict(group(arrays, "snapshot"))
         self.gallery.load_state_dict(group(arrays, "gallery"))
-        self.metrics = LearnerMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
+        self.metrics = RewardModelMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
     def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
         return embed_videos(self._scorer(), videos)

@@ -1,6 +1,6 @@
 """How long does relabelling one million transitions take? On the host, and on the device of the JAX learner.
 
-    python benchmarks/relabel.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel.md]
+    python benchmarks/relabel_speed.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel_speed.md]
 
 fills `RelabelReplayBuffer` (Stable-Baselines3) and `DeviceReplayBuffer` (`mvr_agents.TQC`) with transitions of 8
 envs and 151-dimensional states (HumanoidBench), publishes new snapshots of a relevance model of the published size
@@ -11,17 +11,15 @@ time of all threads. The additive rule looks at one state a transition, the pote
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import jax
 import numpy as np
 from gymnasium import spaces
 
+from mvr_agents.runs.provenance import made_with
 from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers import RewardEngine, RewardSnapshot
@@ -74,13 +72,12 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=1_000_000)
     parser.add_argument("--result", type=Path, help="Markdown file to write the table to")
     arguments = parser.parse_args()
-    load, device = os.getloadavg()[0], find_device(arguments.device)
+    origin, device = made_with("jax", "stable-baselines3"), find_device(arguments.device)
     space, actions = spaces.Box(-np.inf, np.inf, (DIM,), np.float32), spaces.Box(-1, 1, (ACTIONS,), np.float32)
     engine = RewardEngine("anything")
     lines = [
         f"# Relabelling {arguments.states:,} transitions of {DIM}-dimensional states\n",
-        f"{date.today()}, {os.cpu_count()} cores of {platform.machine()}, JAX on {device.device_kind}, load {load:.1f} "
-        f"before; {GOALS}; `python benchmarks/relabel.py`\n",
+        f"{origin}; JAX on {device.device_kind}; {GOALS}; `python benchmarks/relabel_speed.py`\n",
         "| buffer | rule | wall time, s | CPU time, s |\n| --- | --- | --- | --- |",
     ]
 
