@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +14,7 @@ from mvr_agents.command.terminal import console, progress, say_files
 from mvr_agents.pictures.score_figure import ScoredFilm, draw_scores
 from mvr_agents.pictures.scoring import BehaviourScores, behaviours, score_behaviours, score_video, separation
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.options import ScorerSettings, chosen
 from mvr_wrappers.scorers import Goal, load_scorer
 from mvr_wrappers.tasks.registry import get_task
 
@@ -33,7 +35,7 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
     """Prints a row a clip and a column a sentence, the best clip of each sentence in bold."""
     if not args.sentences:
         raise ConfigError(f'nothing to score {path} against; give sentences: mvr score {path} "a robot walking"')
-    scorer = load_scorer(args.scorer or "pocket", args.device, weights=args.weights)
+    scorer = load_scorer(args.scorer or "pocket", args.device, **chosen(ScorerSettings, args))
     goal = Goal.embed(scorer, args.sentences, args.baseline_prompt, args.alpha or 0.0)
     with console.status("reading and scoring"):
         film = score_video(path, scorer, goal, args.seconds, args.overlap)
@@ -55,9 +57,10 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
 
 def _score_task(args: ScoreArgs) -> None:
     """Prints a table a sentence, one row a view."""
-    spec = get_task(args.source, scorer=args.scorer, baseline_prompt=args.baseline_prompt, alpha=args.alpha)
+    given: dict[str, Any] = {"scorer": args.scorer, "baseline_prompt": args.baseline_prompt, "alpha": args.alpha}
+    spec = get_task(args.source, **given, **chosen(ScorerSettings, args))
     sentences = args.sentences or (spec.prompt,)
-    scorer = load_scorer(spec.scorer, args.device, weights=args.weights)
+    scorer = load_scorer(spec.scorer, args.device, **chosen(ScorerSettings, spec))
     goal = Goal.embed(scorer, sentences, spec.baseline_prompt, spec.alpha)
     scores: list[BehaviourScores] = []
     with progress("filming and scoring", args.episodes * len(behaviours(spec))) as tick:

@@ -29,7 +29,7 @@ class UpdateReport:
         n_clips: clips in the dataset.
         skipped: why nothing was trained; empty when it was.
         matching_loss: mean over the last epoch's steps, in nats.
-        representation_loss: likewise.
+        representation_loss: the same of that loss.
         held_out_before: both losses, weighted, on the held-out clips before the update.
         held_out_after: the same with the weights that were kept.
         pair_accuracy: share of held-out pairs that f orders as their scores do.

@@ -18,10 +18,10 @@ class LazyScorer:
 
     Args:
         scorer: a name that `load_scorer` knows, or a scorer.
-        device: of a scorer given by name, as of `load_scorer`.
-        dtype: likewise.
-        weights: likewise.
-        options: likewise; those that are None count as not given.
+        device: see `load_scorer`, as all that follow; they are for a scorer given by name.
+        dtype: None is "auto".
+        weights: local file or folder; None takes the scorer's own.
+        options: of that scorer; those that are None count as not given.
 
     Raises:
         UnknownNameError: no scorer has that name.
@@ -35,7 +35,7 @@ class LazyScorer:
         self,
         scorer: str | Scorer,
         device: str = "auto",
-        dtype: str | None = "auto",
+        dtype: str | None = None,
         weights: str | Path | None = None,
         **options: Any,
     ) -> None:
@@ -49,9 +49,12 @@ class LazyScorer:
             return
         if not isinstance(scorer, Scorer):
             raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
-        beside = [*given, *(["weights"] if weights is not None else []), *(["dtype"] if self._dtype != "auto" else [])]
+        beside = [*given, *(key for key, value in {"dtype": dtype, "weights": weights}.items() if value is not None)]
         if beside:
-            raise ConfigError(f"scorer is an object, which would ignore {', '.join(beside)}; leave them out")
+            raise ConfigError(
+                f"{', '.join(beside)} would change nothing: scorer is an object, {scorer.name}, and loaded already. "
+                "Give such options to load_scorer, or give the scorer's name"
+            )
         check_scorer(scorer)
         self.name = scorer.name
 

@@ -80,7 +80,7 @@ def test_an_object_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("beside", [{"weights": "file"}, {"dtype": "float32"}, {"pooling": "mean"}, {"compile": False}])
 def test_options_beside_an_object_would_change_nothing(beside: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"scorer is an object, which would ignore {next(iter(beside))}; leave"):
+    with pytest.raises(ConfigError, match=f"{next(iter(beside))} would change nothing: scorer is an object, fake"):
         LazyScorer(FakeScorer(), **beside)
     assert LazyScorer(FakeScorer(), weights=None, dtype=None, pooling=None).name == "fake"
 

@@ -164,6 +164,16 @@ def test_score_regularises_towards_a_baseline(
     assert "alpha" in complaint(capsys, *command, "--baseline-prompt", "a table", "--alpha", "2")
 
 
+def test_score_takes_what_a_scorer_is_loaded_with(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    video = tmp_path / "a.mkv"
+    write_video(video, np.zeros((50, 32, 32, 3), np.uint8), 10)
+    for source in ("tiny", str(video)):
+        command = ["score", source, "a ball", "--scorer", "pocket", "--outputs", str(tmp_path)]
+        weights = ["--weights", str(tmp_path / "gone.safetensors")]
+        assert "gone.safetensors, given as weights of pocket" in complaint(capsys, *command, *weights)
+        assert "pooling is not an option of the scorer pocket" in complaint(capsys, *command, "--pooling", "mean")
+
+
 def test_score_takes_a_video(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     video, outputs = tmp_path / "a.mkv", ["--outputs", str(tmp_path)]
     write_video(video, np.zeros((50, 32, 32, 3), np.uint8), 10)
