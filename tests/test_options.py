@@ -23,6 +23,7 @@ from mvr_wrappers import (
 )
 from mvr_wrappers.envs.make import make_env, make_vector_env
 from mvr_wrappers.errors import ConfigError, UnknownOptionError
+from mvr_wrappers.option_docs import documented
 from mvr_wrappers.options import (
     EngineOptions,
     EngineSettings,
@@ -31,7 +32,6 @@ from mvr_wrappers.options import (
     LearningOptions,
     TaskSettings,
     WrapperOptions,
-    documented,
     function_named,
     names_of,
     plain,

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mvr_wrappers.options import ScorerSettings, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import ScorerSettings
 
 
 @dataclass(frozen=True, slots=True)

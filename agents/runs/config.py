@@ -13,7 +13,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from mvr_agents.learners import LearnerName
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.options import TaskSettings, documented, names_of, values_of
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import TaskSettings, names_of, values_of
 from mvr_wrappers.settings import AgentSettings
 from mvr_wrappers.tasks.registry import TaskSpec, get_task
 

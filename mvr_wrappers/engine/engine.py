@@ -21,6 +21,7 @@ from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.reward_model import RewardModel
 from mvr_wrappers.engine.runner import JobRunner
 from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
+from mvr_wrappers.option_docs import documented
 from mvr_wrappers.options import (
     EngineOptions,
     EngineSettings,
@@ -28,7 +29,6 @@ from mvr_wrappers.options import (
     ScorerSettings,
     check_names,
     chosen,
-    documented,
     read,
     split,
     values_of,

@@ -15,7 +15,8 @@ from mvr_wrappers.envs.multitask import benchmark, read_plan
 from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.envs.sharing import warn_of_separate_engines
 from mvr_wrappers.errors import ConfigError, nearest
-from mvr_wrappers.options import EnvOptions, EnvSettings, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EnvOptions, EnvSettings
 from mvr_wrappers.wrappers.filmed import film, json_safe, sized
 from mvr_wrappers.wrappers.single import MultiViewVLMRewardWrapper
 from mvr_wrappers.wrappers.vector import MultiViewVLMRewardVectorWrapper

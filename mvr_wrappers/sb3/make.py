@@ -16,7 +16,8 @@ from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.envs.multitask import MultitaskPlan, read_plan, require_one_space
 from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.options import EnvSettings, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EnvSettings
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
 from mvr_wrappers.tasks.base_envs import renders
 

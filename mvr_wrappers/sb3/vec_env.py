@@ -13,7 +13,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
-from mvr_wrappers.options import EngineOptions, EngineSettings, check_names, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EngineOptions, EngineSettings, check_names
 from mvr_wrappers.prompts import take_prompt
 from mvr_wrappers.wrappers.filmed import require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts

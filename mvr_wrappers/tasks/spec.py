@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mvr_wrappers.options import TaskSettings, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import TaskSettings
 from mvr_wrappers.parsing import Int, StrictFields
 from mvr_wrappers.settings import AgentSettings
 

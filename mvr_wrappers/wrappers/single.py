@@ -13,7 +13,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import FilmedEnv
-from mvr_wrappers.options import EngineOptions, TaskSettings, WrapperOptions, check_names, documented
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EngineOptions, TaskSettings, WrapperOptions, check_names
 from mvr_wrappers.wrappers.filmed import film, sized
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group
 from mvr_wrappers.wrappers.shaped import ShapedByEngines
