@@ -14,7 +14,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check lint format types spelling test test-fast demo bench gl clean
+.PHONY: help install check lint format types imports spelling test test-fast test-latest test-lowest demo bench gl clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -33,7 +33,7 @@ gl: $(STAMP)
 	@$(BIN)/python -c "from mvr_wrappers.filming.gl import check_gl; check_gl()" 2>$(VENV)/gl.log \
 	  || { tail -n 1 $(VENV)/gl.log >&2; exit 1; }
 
-check: lint format types spelling  ## lint, format, types and spelling
+check: lint format types imports spelling  ## lint, format, types, imports between rooms, spelling
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -45,6 +45,9 @@ types: export MYPYPATH := $(VENV)/types
 types: $(STAMP)
 	$(BIN)/mypy -p mvr_wrappers -p mvr_agents
 
+imports: $(STAMP)
+	@$(BIN)/lint-imports --cache-dir $(VENV)/cache/imports
+
 spelling: $(STAMP)
 	$(BIN)/typos
 
@@ -52,19 +55,53 @@ spelling: $(STAMP)
 test test-fast: export OMP_NUM_THREADS := 1
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2
 
-test: gl  ## all tests; those that load JAX in processes of their own
-	$(PYTEST) --jax
-	$(PYTEST)
+test: export COVERAGE_FILE := $(VENV)/cache/coverage
+test: gl  ## all tests, those that load JAX in processes of their own; prints how much of the code they run
+	$(PYTEST) --jax --cov --cov-report=
+	$(PYTEST) --cov --cov-append --cov-report=term:skip-covered
 
 test-fast: gl  ## without the tests marked slow
 	$(PYTEST) --jax -m "not slow"
 	$(PYTEST) -m "not slow"
 
+# The fast tests with two more sets of packages, each in a venv of its own. Both keep the pinned torch, because any other
+# would fetch gigabytes of CUDA libraries where a CPU build of that one alone is at hand; TORCH=torch takes the newest.
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+LATEST := $(VENV)/latest
+LOWEST := $(VENV)/lowest
+OTHER_INSTALL = $(@D)/bin/python -m pip install --quiet
+OTHER_EDITABLE = --no-build-isolation --config-settings=--global-option="egg_info --egg-base=$(@D)" --editable
+
+# Meta-World says that it needs mujoco 3.3.0, but runs with any newer one: hence without its dependencies, of which the
+# other packages bring all but the two named beside it.
+$(LATEST)/.installed: pyproject.toml setup.py
+	$(PYTHON) -m venv --clear $(@D)
+	$(OTHER_INSTALL) setuptools '$(TORCH)'
+	$(OTHER_INSTALL) '$(TORCH)' 'mujoco>=4' imageio scipy $(OTHER_EDITABLE) '.[humanoid-bench,train,transformers,tests]'
+	$(OTHER_INSTALL) --no-deps metaworld
+	@touch $@
+
+$(LOWEST)/.installed: pyproject.toml setup.py tools/lowest.py
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python tools/lowest.py --except torch > $(@D)/constraints.txt
+	$(OTHER_INSTALL) setuptools '$(TORCH)'
+	$(OTHER_INSTALL) --constraint $(@D)/constraints.txt '$(TORCH)' $(OTHER_EDITABLE) '.[all,tests]'
+	@touch $@
+
+test-latest test-lowest: export OMP_NUM_THREADS := 1
+test-latest test-lowest: test-%: $(VENV)/%/.installed
+	$(VENV)/$*/bin/python -m pip list --format freeze | grep -iE '^(gymnasium|jax|metaworld|mujoco|numpy|torch|triton)=='
+	$(VENV)/$*/bin/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2 --jax -m "not slow"
+	$(VENV)/$*/bin/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2 -m "not slow"
+
+test-latest:  ## the fast tests with mujoco 4 and the newest of everything else
+test-lowest:  ## the fast tests with the lowest versions that pyproject.toml promises
+
 demo: gl  ## train window-close-v3 from its shaped reward, in about three minutes
 	$(BIN)/mvr train window-close-v3 --preset demo --seed 0
 
 # Those that take hours, or need a clone of HumanoidBench, are started by hand.
-BENCHMARKS := costs filming overhead relabel relevance_options scorer tqc
+BENCHMARKS := costs filming overhead relabel_speed relevance_options scorer tqc
 
 bench: gl  ## print the tables of the benchmarks that take minutes
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -20,6 +20,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers import CameraRig, Clip, FilmedEnv, RewardEngine, load_scorer
 
 REPEATS = 9
@@ -28,9 +29,9 @@ ENVS, STEPS, EPISODES = 8, 500, 5
 
 def main() -> None:
     """Prints the table."""
-    asked = sys.argv[1:] or list(PARTS)
+    origin, asked = made_with(), sys.argv[1:] or list(PARTS)
     rows = [row for part in asked for row in PARTS[part]()]
-    print(f"torch threads: {torch.get_num_threads()}\n\n| what | value | unit |\n| --- | --- | --- |")
+    print(f"{origin}\n\ntorch threads: {torch.get_num_threads()}\n\n| what | value | unit |\n| --- | --- | --- |")
     for work, value, unit in rows:
         print(f"| {work} | {value:.3g} | {unit} |")
 

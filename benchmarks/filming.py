@@ -16,11 +16,9 @@ import dataclasses
 import functools
 import itertools
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,9 +28,10 @@ import mujoco
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers import CameraRig, get_task
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import FilmedEnv, Recorder, Renderer, film, find_mujoco
 
 SIZE, EPISODE = 224, 500
@@ -49,13 +48,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--result", type=Path, help="file to write to besides")
     args = parser.parse_args()
+    origin = made_with("metaworld")
     tables = (rates(args.rounds), meshes(args.rounds), parts(), schedule(args.rounds), processes(args.rounds))
     threads = os.environ.get("LP_NUM_THREADS", "the default")
     head = (
-        f"# Filming\n\n{date.today()}; `OMP_NUM_THREADS=1 python benchmarks/filming.py --rounds {args.rounds}`; "
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {gl_name()}, "
-        f"LP_NUM_THREADS {threads}; MuJoCo {mujoco.__version__}.\n"
-        f"hammer-v3, {SIZE} pixels. Load average before: {os.getloadavg()[1]:.1f}.\n"
+        f"# Filming\n\n{origin}; `OMP_NUM_THREADS=1 python benchmarks/filming.py --rounds {args.rounds}`; "
+        f"{gl_name()}, LP_NUM_THREADS {threads}. hammer-v3, {SIZE} pixels.\n"
     )
     text = "\n".join((head, *tables))
     print(text)

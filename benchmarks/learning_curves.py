@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from datetime import date
 from pathlib import Path
 
+import curves
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from mvr_agents.runs.provenance import made_with
 
 STEPS = {"Pendulum-v1": 20_000, "HalfCheetah-v5": 100_000, "Hopper-v5": 100_000}
 LEARNERS = {"ours": "mvr_agents", "sb3-contrib": "sb3_contrib"}
@@ -61,15 +63,15 @@ def run(arguments: argparse.Namespace) -> None:
             for learner in arguments.learner:
                 file = path(learner, env, seed)
                 if not file.exists():
+                    origin = made_with("jax", "sb3-contrib")
                     curve = train(learner, env, seed)
-                    np.savetxt(file, curve, "%.6g", ",", header="step,return", comments="")
+                    curves.save(file, curve, "step,return", origin)
                     print(file.name, f"{curve[-LAST:, 1].mean():.1f}", flush=True)
 
 
-def curves(learner: str, env: str) -> NDArray[np.float64]:
-    """Reads all curves of a learner on an env: float (seeds, K, 2)."""
-    files = sorted(RESULTS.glob(f"{env}-{learner}-*.csv"))
-    return np.array([np.loadtxt(file, delimiter=",", skiprows=1) for file in files])
+def files_of(learner: str, env: str) -> list[Path]:
+    """Returns the files of a learner's runs on an env."""
+    return sorted(RESULTS.glob(f"{env}-{learner}-*.csv"))
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -87,16 +89,17 @@ def report(arguments: argparse.Namespace) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
+    files = [file for env in arguments.env for learner in LEARNERS for file in files_of(learner, env)]
     figure, axes = plt.subplots(1, len(arguments.env), figsize=(4 * len(arguments.env), 3.2), layout="constrained")
     lines = [
-        f"# Learning curves\n\n{date.today()}; `python benchmarks/learning_curves.py run`, then `report`.\n",
+        f"# Learning curves\n\n`python benchmarks/learning_curves.py run`, then `report`. {curves.origins(files)}.\n",
         "| env | steps | seeds | ours, each seed | ours | sb3-contrib | its 95% interval | ours within or above |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for axis, env in zip(np.atleast_1d(axes), arguments.env, strict=True):
         finals = {}
         for learner, color in zip(LEARNERS, ("tab:blue", "tab:orange"), strict=True):
-            runs = curves(learner, env)
+            runs = np.array([curves.load(file) for file in files_of(learner, env)])  # seeds, evaluations, columns
             steps, returns = runs[0, :, 0], runs[:, :, 1]
             axis.plot(steps, returns.T, color=color, alpha=0.3, linewidth=0.8)
             axis.plot(steps, returns.mean(axis=0), color=color, label=f"{learner}, mean of {len(runs)} seeds")

@@ -21,12 +21,9 @@ scoring and relevance run in a thread beside the learner; the table gives their 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +32,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from mvr_agents import TQC
 from mvr_agents.learners import jax_tqc
+from mvr_agents.runs.provenance import made_with
 from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers import get_task
 from mvr_wrappers.sb3 import RewardLogger, make_vec_env
@@ -71,7 +69,7 @@ class Training:
         self.learn(WARM_UP)
         buffer.relabel()
         self._before = self._engine_seconds()
-        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.learner)
+        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.train_state)
         self._time(self.venv, "step", "envs")
         self._time(self.model, "_sample_action", "acting")
         self._time(buffer, "relabel", "relabelling", wait=lambda: buffer.storage.shaping)
@@ -82,7 +80,7 @@ class Training:
         """Trains for some env steps."""
         start, cpu = time.perf_counter(), time.process_time()
         self.model.learn(steps, RewardLogger() if self._shaping else None, reset_num_timesteps=False)
-        jax.block_until_ready(self.model.policy.learner)
+        jax.block_until_ready(self.model.policy.train_state)
         self.seconds["all"] += time.perf_counter() - start
         self.cpu_seconds += time.process_time() - cpu
 
@@ -152,7 +150,7 @@ def main() -> None:
     parser.add_argument("--agent-device", default="auto")
     parser.add_argument("--result", type=Path, help="Markdown file to append the table to")
     arguments = parser.parse_args()
-    load = os.getloadavg()[0]
+    origin = made_with("jax", "stable-baselines3", "metaworld")
     options = {key: getattr(arguments, key) for key in ("steps", "mode", "device", "agent_device")}
     plain, shaped = (Training(arguments.task, shaping=shaping, **options) for shaping in (False, True))
     for _ in range(arguments.steps // TURN):
@@ -160,8 +158,8 @@ def main() -> None:
         shaped.learn(TURN)
     shaped.venv.engine.wait()  # type: ignore[attr-defined]
     text = (
-        f"{date.today()}, {arguments.task}, {arguments.steps:,} env steps, mode {arguments.mode}, learner on "
-        f"{plain.model.policy.jax_device}, {os.cpu_count()} cores of {platform.machine()}, load {load:.1f} before\n\n"
+        f"{origin}; {arguments.task}, {arguments.steps:,} env steps, mode {arguments.mode}, learner on "
+        f"{plain.model.policy.jax_device}\n\n"
         + table(plain.parts(arguments.mode), shaped.parts(arguments.mode), arguments.steps, arguments.mode)
         + f"In CPU time, which other work on the machine hardly touches: {shaped.cpu_seconds / plain.cpu_seconds:.3f}\n"
     )

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers.clips import ScoredClip, clip_starts
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceTrainer
 from mvr_wrappers.settings import RelevanceSettings
@@ -157,6 +158,7 @@ def measure(settings: RelevanceSettings, view_share: float, seed: int) -> dict[s
 
 def main(seeds: int = 4) -> None:
     """Prints the tables."""
+    print(made_with())
     for view_share in VIEW_SHARES:
         print(f"\nThe view explains {view_share:.0%} of the score variance; {seeds} seeds\n")
         print(

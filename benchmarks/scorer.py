@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from mvr_agents.runs.provenance import made_with
 from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
 from mvr_wrappers.scorers.viclip.net import SIZES, ViCLIP, ViCLIPSize
 from mvr_wrappers.scorers.viclip.scorer import DEVIATION, MEAN, ViCLIPScorer
@@ -37,7 +38,7 @@ DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 def main() -> None:
     """Measures both paths, turn by turn, and prints the tables."""
     args = read_arguments()
-    device = resolve_device(args.device)
+    origin, device = made_with(), resolve_device(args.device)
     torch.set_float32_matmul_precision("highest")  # no TF32
     size = SIZES[args.name]
     shape = (args.clips, size.frames, size.image_size, size.image_size, 3)
@@ -63,7 +64,7 @@ def main() -> None:
         for label, (_, embed, clips) in paths.items():
             seconds[label].append(timed(lambda embed=embed, clips=clips: embed(frames[:clips])) / clips)
     print(f"{args.name}, {size.frames} frames of {size.image_size} pixels, {flop(size) / 1e12:.3f} TFLOP a clip")
-    print(f"{where(device)}; compile={args.compile}\n")
+    print(f"{where(device)}; compile={args.compile}\n\n{origin}\n")
     print_table(paths, seconds, rates, agreement, flop(size))
 
 
@@ -136,9 +137,8 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def where(device: torch.device) -> str:
-    """Names the device and the versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return f"{name}; torch {torch.__version__}"
+    """Names the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def print_table(

@@ -19,15 +19,11 @@ there would be if nothing but those products were done, at the rate of one large
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +34,8 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
+
+from mvr_agents.runs.provenance import made_with
 
 SIZES = ((39, 4), (151, 61))  # observations and actions: Meta-World and HumanoidBench
 WIDTH, LAYERS, QUANTILES, CRITICS, BATCH = 256, 3, 50, 2, 256
@@ -75,7 +73,8 @@ def build(package: str, observation_dim: int, action_dim: int, device: str) -> O
     module = importlib.import_module(package)
     env = DummyVecEnv([lambda: Table(observation_dim, action_dim)] * ENVS)
     model = module.TQC(
-        *("MlpPolicy", env),
+        "MlpPolicy",
+        env,
         batch_size=BATCH,
         buffer_size=2 * FILLED,
         learning_starts=FILLED,
@@ -91,7 +90,7 @@ def build(package: str, observation_dim: int, action_dim: int, device: str) -> O
 
 def wait(model: OffPolicyAlgorithm) -> None:
     """Returns when the device has done all that `model` asked of it."""
-    for name in ("learner", "actor_state"):  # ours, sbx-rl's; torch on the CPU never runs ahead
+    for name in ("train_state", "actor_state"):  # ours, sbx-rl's; torch on the CPU never runs ahead
         jax.block_until_ready(getattr(model.policy, name, None))
 
 
@@ -202,7 +201,7 @@ def measure(size: tuple[int, int], rounds: int, device: str) -> tuple[dict[str, 
     """Returns the measurements of all installed learners, and what bounds them, for one size."""
     installed = [name for name, package in LEARNERS.items() if importlib.util.find_spec(package)]
     models = {name: build(LEARNERS[name], *size, device) for name in installed}
-    bound = Products(*size, jax.tree.leaves(models["ours"].policy.learner)[0].device)
+    bound = Products(*size, jax.tree.leaves(models["ours"].policy.train_state)[0].device)
     results, bounds = {name: Measurements() for name in installed}, Bounds(bound.flops / 1e9)
     kinds: dict[str, Callable[[OffPolicyAlgorithm], float]] = {
         "updates": updates,
@@ -233,20 +232,9 @@ def table(results: dict[str, Measurements], bounds: Bounds) -> str:
 
 
 def describe(device: str) -> str:
-    """Returns date, machine and versions, and how busy the machine is."""
-    packages = ("jax", "torch", "stable-baselines3", "sb3-contrib", "sbx-rl")
-    versions = []
-    for package in packages:
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(f"{package} not installed")
+    """Returns date, commit, machine, how busy it is, and versions."""
     chips = ", ".join(sorted({d.device_kind for d in jax.devices()}))
-    load = os.getloadavg()[0]
-    return (
-        f"{date.today()}, device {device} ({chips}), {os.cpu_count()} cores of {platform.machine()}, "
-        f"load {load:.1f} at the start, {', '.join(versions)}"
-    )
+    return f"{made_with('jax', 'stable-baselines3', 'sb3-contrib', 'sbx-rl')}; device {device} ({chips})"
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from mvr_wrappers.extras import install_command
+
 
 class MVRError(Exception):
     """Base of every error this package raises on purpose."""
@@ -50,8 +52,8 @@ class MissingExtraError(MVRError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str, first: str = "") -> None:
-        """Names the extra of this distribution that installs `package`, after the commands `first`."""
-        super().__init__(f"{purpose} needs {package}. Install it with: {first}pip install 'mvr-wrappers[{extra}]'")
+        """Names the command that installs `extra` of this distribution, for `package`, after the commands `first`."""
+        super().__init__(f"{purpose} needs {package}. Install it with: {first}{install_command(extra)}")
 
 
 FEW = 30  # names that may all be listed in one message

@@ -20,6 +20,17 @@ def test_import_loads_no_heavy_package(module: str) -> None:
     assert result.stderr == ""
 
 
+def test_an_env_is_made_and_stepped_without_torch() -> None:
+    code = (
+        "import sys, gymnasium as gym, mvr_wrappers\n"
+        "env = gym.make('MVR/Hopper-v5')\n"
+        "env.reset(seed=0), env.step(env.action_space.sample()), env.close()\n"
+        "print(*sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
 @pytest.mark.parametrize("name", mvr_wrappers.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(mvr_wrappers, name).__name__ == name

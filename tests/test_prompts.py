@@ -17,9 +17,12 @@ from mvr_wrappers import (
     FilmedEnv,
     MultiViewVLMRewardVectorWrapper,
     MultiViewVLMRewardWrapper,
+    RewardEngine,
+    get_task,
 )
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.prompts import prompts_of_each, take_prompt
+from mvr_wrappers.prompts import checked_prompt, prompts_of_each, take_prompt
+from mvr_wrappers.scorers import load_scorer
 from tests.support.fake_scorer import FakeScorer
 from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, EndingEnv, learned_engine, waiting
 
@@ -46,6 +49,24 @@ def shaped(env: gym.Env[Any, Any] | None = None, **options: Any) -> MultiViewVLM
 def play(env: Any, prompt: str | None, steps: int = 12) -> list[dict[str, Any]]:
     env.reset(options=None if prompt is None else {"prompt": prompt})
     return [env.step(env.action_space.sample())[4] for _ in range(steps)]
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        checked_prompt,
+        lambda prompt: load_scorer("pocket", "cpu").embed_text(["a ball", prompt]),
+        lambda prompt: get_task("tiny", prompt=prompt),
+        lambda prompt: RewardEngine(prompt, FakeScorer()),
+        lambda prompt: take_prompt({"prompt": prompt}),
+    ],
+    ids=["function", "scorer", "task", "engine", "reset"],
+)
+def test_a_blank_prompt_is_refused_with_one_sentence_at_every_door(door: Callable[[str], Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"prompt is ' \\n'; write one sentence that says what the behaviour looks like$"
+    ):
+        door(" \n")
 
 
 class TestOptions:

@@ -15,6 +15,7 @@ from mvr_wrappers.settings import (
     RelevanceSettings,
     RewardSettings,
     ScheduleSettings,
+    checked_weight,
     merge,
     parse,
 )
@@ -26,6 +27,13 @@ KINDS = [ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings]
 def test_defaults_survive_a_round_trip_through_plain_values(kind: type) -> None:
     assert parse(kind, dataclasses.asdict(kind()), "here") == kind()
     assert parse(kind, {}, "here") == kind()
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much", True, None])
+def test_a_weight_is_a_finite_number_of_at_least_zero(weight: Any) -> None:
+    assert [checked_weight(good) for good in (0, 0.5, np.float32(0.25))] == [0.0, 0.5, 0.25]
+    with pytest.raises(ConfigError, match=r"weight is .*; give a finite number, at least 0"):
+        checked_weight(weight)
 
 
 @pytest.mark.parametrize("kind", KINDS)

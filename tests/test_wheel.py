@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,26 @@ def test_the_wheel_works_in_a_clean_venv(wheel: Path, tmp_path: Path) -> None:
     used = _run(python, "-W", "error", "-c", USE, cwd=tmp_path)
     assert used.returncode == 0, used.stderr
     assert str(tmp_path / "venv") in used.stdout
-    assert "mvr-wrappers[metaworld]" in used.stdout
+    assert f"pip install '{wheel}[metaworld]'" in used.stdout
     command = _run(python.with_name("mvr"), "tasks", cwd=tmp_path)
-    assert command.returncode != 0
-    assert "mvr-wrappers[train]" in command.stderr and "Traceback" not in command.stderr
+    assert command.returncode != 0 and "Traceback" not in command.stderr
+    named = command.stderr.strip().partition("Install it with: ")[2]
+    assert named == f"pip install '{wheel}[train]'"
+    _check_command(python, named)
+    moved = wheel.rename(tmp_path / wheel.name)
+    try:
+        named = _run(python.with_name("mvr"), "tasks", cwd=tmp_path).stderr.strip().partition("Install it with: ")[2]
+    finally:
+        moved.rename(wheel)
+    assert "tyro>=" in named and "jax>=" in named and "mvr" not in named
+    _check_command(python, named)
+
+
+def _check_command(python: Path, command: str) -> None:
+    """Checks that an install command that a message named would install what was missing."""
+    words = shlex.split(command)
+    assert words[:2] == ["pip", "install"]
+    options = ("--dry-run", "-c", ROOT / "constraints.txt")
+    done = _run(python, "-m", "pip", "install", *options, *words[2:], cwd=python.parent)
+    assert done.returncode == 0, done.stderr
+    assert "Would install" in done.stdout and "tyro" in done.stdout

@@ -98,7 +98,7 @@ class TasksArgs:
 
 @dataclass(frozen=True, slots=True)
 class DoctorArgs:
-    """Look at what a run needs on this machine, and say for each problem what mends it."""
+    """Look at what a run needs on this machine, and say for each problem what fixes it."""
 
 
 @dataclass(frozen=True, slots=True)

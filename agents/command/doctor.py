@@ -1,8 +1,9 @@
-"""mvr doctor: looks at what a run needs on this machine, and says for each problem what mends it."""
+"""mvr doctor: looks at what a run needs on this machine, and says for each problem what to do."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from mvr_agents.extras import EXTRAS, is_installed
 from mvr_agents.runs.provenance import package_versions
 from mvr_wrappers.errors import FilmingError, MVRError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.tasks.registry import get_task, load_registry
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Check:
 
     Attributes:
         name: what was looked at.
-        status: "ok"; "note": something optional is missing; "problem": nothing works before it is mended.
+        status: "ok"; "note": something optional is missing; "problem": nothing works before it is solved.
         found: what there is.
         remedy: what to do, empty if nothing.
     """
@@ -60,8 +62,7 @@ def _extras() -> Iterator[Check]:
         packages = [package for package, owner in EXTRAS.items() if owner == extra]
         missing = [package for package in packages if not is_installed(package)]
         if missing:
-            remedy = f"pip install 'mvr-wrappers[{extra}]'"
-            yield Check(f"extra {extra}", "note", f"missing: {', '.join(missing)}", remedy)
+            yield Check(f"extra {extra}", "note", f"missing: {', '.join(missing)}", install_command(extra))
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(packages))
 
@@ -70,7 +71,7 @@ def _registry() -> Check:
     try:
         tasks = load_registry()
     except MVRError as error:
-        return Check("registry", "problem", str(error), "mend the file named, or install the package again")
+        return Check("registry", "problem", str(error), "correct the file named, or install the package again")
     return Check("registry", "ok", f"{len(tasks)} tasks")
 
 
@@ -127,8 +128,29 @@ def _measure(renderer_class: type[Renderer]) -> Iterator[Check]:
             rates[quality] = _rate(lambda: renderer.render(data, camera))
     env.close()
     yield Check("OpenGL", "ok", f"MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}, {driver}")
+    yield _triton(driver)
     speeds = ", ".join(f"{quality} {rate:.0f} frames/s" for quality, rate in rates.items())
     yield Check("rendering", "ok", f"{spec.name}, {FRAME_SIZE} px: {speeds}")
+
+
+def _triton(driver: str) -> Check:
+    """Says which triton and which LLVM of OpenGL met in this process, and whether in the order that both survive."""
+    from mvr_wrappers.filming.llvm import triton_state
+
+    llvm = re.search(r"LLVM [\d.]+", driver)
+    beside = f"OpenGL draws with {llvm[0]}" if llvm else "OpenGL's driver names no LLVM"
+    version = package_versions().get("triton", "of unknown version")
+    match triton_state():
+        case "absent":
+            return Check("triton", "ok", f"not installed; {beside}")
+        case "first":
+            return Check("triton", "ok", f"{version}, loaded before OpenGL, which is safe; {beside}")
+        case "hidden":
+            remedy = "import mvr_wrappers.filming, or triton, before anything renders"
+            return Check("triton", "note", f"{version}, hidden, for OpenGL was loaded first; {beside}", remedy)
+        case "broken":
+            remedy = "see what `python -c 'import triton'` says; without a GPU it may be uninstalled"
+            return Check("triton", "note", f"{version}, cannot be imported; {beside}", remedy)
 
 
 def _driver() -> str:
@@ -156,8 +178,30 @@ def _weights() -> Iterator[Check]:
     else:
         yield Check("weights pocket", "problem", f"missing: {WEIGHTS}", "install the package again")
     for name, files in hub.HUB.items():
-        if files.missing:
+        local = _local_weights(name) if files.missing else None
+        if local is not None:
+            yield local
+        elif files.missing:
             remedy = f"mvr download {name}; or put the files of {files.repo}, revision {files.revision}, there by hand"
             yield Check(f"weights {name}", "note", f"{', '.join(files.missing)} missing in {files.folder}", remedy)
         else:
             yield Check(f"weights {name}", "ok", str(files.folder))
+
+
+def _local_weights(name: str) -> Check | None:
+    """Looks for a ViCLIP where its users keep one, outside the hub's cache; None if it is not there."""
+    from mvr_wrappers.scorers.hub import VOCABULARY
+    from mvr_wrappers.scorers.viclip.files import AUTHORS_FILES, AUTHORS_FOLDER, VARIABLE, local_files
+
+    try:
+        found = local_files(name) if name in AUTHORS_FILES else None
+    except MVRError as error:
+        return Check(f"weights {name}", "problem", str(error), f"unset {VARIABLE}, or let it name a folder")
+    if found is None or found.weights is None:
+        return None
+    if found.vocabulary is None:
+        remedy = f"put {VOCABULARY} beside it, or pass vocabulary="
+        return Check(f"weights {name}", "note", f"{found.weights}, without its vocabulary", remedy)
+    named = found.folder == AUTHORS_FOLDER  # there only where it is named; in the variable's folder by itself
+    remedy = f"pass weights={found.folder}, or set {VARIABLE}={found.folder}" if named else ""
+    return Check(f"weights {name}", "ok", f"{found.weights} and {found.vocabulary.name}", remedy)

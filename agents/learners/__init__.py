@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
@@ -48,6 +49,14 @@ class LearnerModule(Protocol):
 
     def load(self, path: Path, device: str) -> OffPolicyAlgorithm:
         """Returns the agent saved at `path`."""
+        ...
+
+    def losses(self, agent: OffPolicyAlgorithm) -> Mapping[str, float]:
+        """Returns means over the gradient steps of the agent's last training; empty before the first.
+
+        Keys are `actor_loss`, `critic_loss`, `ent_coef` (the entropy coefficient) and, where that is learned,
+        `ent_coef_loss`.
+        """
         ...
 
     def wait(self, agent: OffPolicyAlgorithm) -> None:

@@ -1,15 +1,18 @@
-"""What a run was made with: versions of packages, and the revision of this package's own sources."""
+"""What a run or a table was made with: package versions, the revision of this package's own sources, the machine."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    *("mvr-wrappers", "gymnasium", "mujoco", "numpy", "torch", "metaworld"),
+    *("mvr-wrappers", "gymnasium", "mujoco", "numpy", "torch", "triton", "metaworld", "dm_control"),
     *("stable-baselines3", "sb3-contrib", "jax", "flax", "optax", "transformers", "tyro"),
 )
 """Distributions whose versions are recorded where they are installed."""
@@ -17,13 +20,32 @@ PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of Python and of those of `PACKAGES` that are installed."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    installed = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), **installed}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def made_with(*packages: str) -> str:
+    """Returns one line for a table of measurements: date, commit, machine, its load, and versions.
+
+    Call it before measuring: the load average is that of the minute before.
+
+    Args:
+        packages: distributions that matter for the table, beside mujoco, gymnasium, numpy and torch.
+    """
+    revision = git_revision()
+    commit = "unknown" if revision is None else revision["revision"][:7] + " (files changed)" * revision["changed"]
+    load = "unknown" if sys.platform == "win32" else f"{os.getloadavg()[0]:.1f}"
+    names = ("mujoco", "gymnasium", "numpy", "torch", *packages)
+    versions = ", ".join(f"{name} {_version(name) or 'not installed'}" for name in names)
+    machine = f"{os.cpu_count()} cores of {platform.machine()}, load {load} before"
+    return f"{date.today()}, commit {commit}, {machine}; Python {platform.python_version()}, {versions}"
 
 
 def git_revision() -> dict[str, Any] | None:

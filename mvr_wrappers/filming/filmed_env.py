@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from mvr_wrappers.clips import Clip, clip_starts, frame_indices
 from mvr_wrappers.errors import EnvError, NonFiniteError
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
-from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.gl import keep_warm, let_cool
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.schedule import FilmSchedule
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
 from mvr_wrappers.filming.studio import shoot, studio
 from mvr_wrappers.prompts import take_prompt
+from mvr_wrappers.rigs import CameraRig
 from mvr_wrappers.settings import ClipSettings, merge
 from mvr_wrappers.stopwatch import Stopwatch
 
@@ -41,7 +41,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: any env whose `unwrapped` has MuJoCo's `model` and `data`, or dm_control's `physics`; else give
             `get_mujoco`. A model that is None is looked for again at the first reset.
-        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `CameraRig.default` of the first model.
+        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `default_rig` of the first model.
         clip: what is filmed: settings, or a mapping of those to change. `image_size` None means 224 pixels.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
         get_mujoco: env -> (model, data), asked at each reset and each step filmed.

@@ -7,21 +7,13 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mvr_wrappers.errors import FilmingError
+from mvr_wrappers.filming.back_end import OFF, REMEDY, chosen, ensure_gl, explained
 
 _SURFACELESS_MESA = 0x31DD  # EGL_PLATFORM_SURFACELESS_MESA of EGL_MESA_platform_surfaceless
-_VALUES = ("", "egl", "osmesa", "glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1")
-_OFF = ("disable", "disabled", "off", "false", "0")
-_MEND = (
-    "On a machine without a display set MUJOCO_GL=egl and install a driver: `apt-get install libegl1 libgl1-mesa-dri` "
-    "renders on the CPU, an NVIDIA driver brings its own EGL. Or `apt-get install libosmesa6` and MUJOCO_GL=osmesa. "
-    "On a desktop leave MUJOCO_GL unset."
-)
 _FORKED = (
     "This process was forked from one in which OpenGL was already running, and the driver does not survive that. "
     'Start sub-processes by "forkserver" or "spawn", such as AsyncVectorEnv(..., context="forkserver") or '
@@ -31,51 +23,6 @@ _FORKED = (
 SPARES = 2  # a renderer holds up to two: simplified meshes and the model's own
 
 _Key: TypeAlias = tuple[threading.Thread, int, int]  # thread, height, width; not the thread's id, which is used again
-
-
-def ensure_gl() -> None:
-    """Chooses EGL on Linux without a display, where MuJoCo's own choice (GLFW) cannot start.
-
-    Does nothing when MUJOCO_GL is set. MuJoCo and PyOpenGL read the choice when they are imported.
-
-    Raises:
-        FilmingError: MUJOCO_GL has a value MuJoCo refuses.
-    """
-    chosen = _chosen()
-    if chosen not in _VALUES + _OFF:
-        raise FilmingError(f"MUJOCO_GL={chosen} names no OpenGL back end. {_MEND}")
-    headless = not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY")
-    if sys.platform == "linux" and headless and not chosen:
-        os.environ["MUJOCO_GL"] = "egl"
-
-
-@contextmanager
-def explained(failure: str = "OpenGL cannot start") -> Iterator[None]:
-    """Turns whatever a GL back end raises into a FilmingError that says what failed and what mends it."""
-    try:
-        yield
-    except FilmingError:
-        raise
-    except (ImportError, AttributeError, OSError, RuntimeError, ValueError) as error:
-        raise FilmingError(_describe(failure, error)) from error
-    except _driver_errors() as error:
-        raise FilmingError(_describe(failure, error)) from error
-
-
-def _chosen() -> str:
-    return os.environ.get("MUJOCO_GL", "").lower().strip()
-
-
-def _describe(failure: str, error: Exception) -> str:
-    return f"{failure} (MUJOCO_GL={_chosen()!r}): {type(error).__name__}: {str(error).rstrip('.')}. {_MEND}"
-
-
-def _driver_errors() -> tuple[type[Exception], ...]:
-    """Returns the exceptions of the GL libraries themselves, which derive from none of Python's."""
-    import mujoco
-    from OpenGL.error import Error
-
-    return (mujoco.FatalError, Error)
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +93,7 @@ class SharedContext:
         return resident
 
     def orphan(self, resident: Resident) -> None:
-        """Marks a resident whose owner was garbage-collected, possibly in another thread or amid a GL call.
+        """Marks a resident whose owner was garbage-collected, possibly in another thread or during a GL call.
 
         It is evicted at the next `make_current`, when that is safe.
         """
@@ -207,12 +154,6 @@ def shared_context(height: int, width: int) -> SharedContext:
     return _process.contexts[key]
 
 
-def works_in_threads() -> bool:
-    """Whether the back end may be used by other threads than the main one: GLFW may not, and CGL was not tried."""
-    ensure_gl()
-    return sys.platform == "linux" and _chosen() in ("egl", "osmesa")
-
-
 def check_gl() -> None:
     """Makes sure that OpenGL starts in this process.
 
@@ -261,10 +202,10 @@ def _close_all() -> None:
 
 def _back_end() -> Any:
     """Returns the GLContext class MUJOCO_GL names now; `mujoco.GLContext` is what it named when MuJoCo was imported."""
-    chosen = _chosen()
-    if chosen in _OFF:
-        raise FilmingError(f"MUJOCO_GL={chosen} switches rendering off, so nothing can be filmed. {_MEND}")
-    if sys.platform == "linux" and chosen == "egl":
+    name = chosen()
+    if name in OFF:
+        raise FilmingError(f"MUJOCO_GL={name} switches rendering off, so nothing can be filmed. {REMEDY}")
+    if sys.platform == "linux" and name == "egl":
         import mujoco.egl
 
         if _process.inherited_display:
@@ -272,7 +213,7 @@ def _back_end() -> Any:
         return _quiet(mujoco.egl.GLContext)
     if _process.inherited:
         raise FilmingError(_FORKED)
-    if sys.platform == "linux" and chosen == "osmesa":
+    if sys.platform == "linux" and name == "osmesa":
         import mujoco.osmesa
 
         return _quiet(mujoco.osmesa.GLContext)

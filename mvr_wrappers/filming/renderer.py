@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import gl
-from mvr_wrappers.filming.cameras import Camera
+from mvr_wrappers.filming.cameras import fit, place
 from mvr_wrappers.filming.looks import Looks
 from mvr_wrappers.filming.meshes import Simplified, simplify
 from mvr_wrappers.filming.recorder import restore
+from mvr_wrappers.rigs import Camera
 
 MAX_GEOMS = 10_000
 _FLAGS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
@@ -82,7 +83,7 @@ class Renderer:
         """
         if self.closed:
             raise FilmingError("this renderer is closed, or was made in another thread or process; make a new one")
-        placed = camera.place(self.model, data)
+        placed = place(camera, self.model, data)
         mujoco.mjv_updateScene(
             self.model, data, self._options, None, placed, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
@@ -173,7 +174,7 @@ def film_moments(
     """Does what `film` does, one moment after the other: yields an array (V, H, W, 3) of its own for each."""
     model = renderer.model
     data = mujoco.MjData(model)
-    fitted = [camera.fit(model) for camera in cameras]
+    fitted = [fit(camera, model) for camera in cameras]
     for time in times:
         if looks is not None:
             looks.restore(time)

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.clips import Moments
-from mvr_wrappers.filming.cameras import Camera
-from mvr_wrappers.filming.gl import check_gl, release_idle, works_in_threads
+from mvr_wrappers.filming.back_end import works_in_threads
+from mvr_wrappers.filming.gl import check_gl, release_idle
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film_moments
+from mvr_wrappers.rigs import Camera
 from mvr_wrappers.stopwatch import Stopwatch
 
 BACKLOG = 16  # films that wait at most: each holds a copy of its model

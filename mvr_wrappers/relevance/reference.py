@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import ROWS, ScoredClip
-from mvr_wrappers.relevance.model import RelevanceModel
+
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.model import RelevanceModel
 
 
 class ReferenceSet:

@@ -114,9 +114,9 @@ class RelevanceTrainer:
 
     def _fit(self, model: RelevanceModel, dataset: ClipDataset) -> UpdateReport:
         settings = self.settings
-        learner = copy.deepcopy(model)  # what the optimiser moves; `model` follows as its running average
+        trained = copy.deepcopy(model)  # what the optimiser moves; `model` follows as its running average
         optimiser = torch.optim.AdamW(
-            learner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         held_out = dataset.held_out(self._rng)
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
@@ -124,7 +124,7 @@ class RelevanceTrainer:
         best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
         while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
             epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
-            last = self._train_epoch(model, learner, optimiser, dataset, epoch)
+            last = self._train_epoch(model, trained, optimiser, dataset, epoch)
             steps, self.total_steps = steps + epoch, self.total_steps + epoch
             loss, _ = self._evaluate(model, held_out, held_pairs)
             if loss < best:
@@ -138,21 +138,21 @@ class RelevanceTrainer:
     def _train_epoch(
         self,
         model: RelevanceModel,
-        learner: RelevanceModel,
+        trained: RelevanceModel,
         optimiser: torch.optim.Optimizer,
         dataset: ClipDataset,
         steps: int,
     ) -> tuple[float, float]:
-        """Trains `learner`, `model` following; returns the mean matching and representation loss over the steps."""
+        """Trains `trained`, `model` following; returns the mean matching and representation loss over the steps."""
         settings, rng = self.settings, self._rng
         history = torch.zeros(2, device=self._device)  # summed on the device: reading it every step would wait for it
         for _ in range(steps):
             batch = dataset.sample(rng, settings.clips, settings.states_per_clip)
-            losses = self._losses(learner, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
+            losses = self._losses(trained, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            _follow(model, learner, settings.averaging)
+            _follow(model, trained, settings.averaging)
             history += torch.stack([losses.matching.detach(), losses.representation.detach()])
         matching, representation = (history / steps).tolist()
         return matching, representation

@@ -11,7 +11,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from mvr_wrappers.errors import ConfigError, MissingExtraError
-from mvr_wrappers.tasks import humanoid_bench, humanoid_bench_patches, metaworld
+from mvr_wrappers.tasks import humanoid_bench, humanoid_bench_patches, metaworld, metaworld_patches
 from mvr_wrappers.tasks.spec import TaskSpec
 
 __all__ = ["import_module", "make_base_env", "renders"]
@@ -21,7 +21,10 @@ _ADAPTERS: dict[str | None, Callable[..., gym.Env[Any, Any]]] = {
     "metaworld": metaworld.make,
     "humanoid_bench": humanoid_bench.make,
 }
-_LOADERS: dict[str, Callable[[], object]] = {"humanoid_bench": humanoid_bench_patches.load}
+_LOADERS: dict[str, Callable[[], object]] = {
+    "humanoid_bench": humanoid_bench_patches.load,
+    "metaworld": metaworld_patches.load,
+}
 # Package -> the extra of this distribution that installs it, and the commands that come before.
 _EXTRAS = {
     "metaworld": ("metaworld", ""),

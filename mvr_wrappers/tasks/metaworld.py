@@ -1,4 +1,7 @@
-"""Meta-World 3: its goal-observable envs, mended so that they keep to Gymnasium's rules."""
+"""Meta-World 3: its goal-observable envs, changed so that they keep to Gymnasium's rules.
+
+What is changed inside it for newer MuJoCo stands in `metaworld_patches`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
+from mvr_wrappers.tasks import metaworld_patches
 
 Positions = Literal["reset", "fixed"]
 Reward = Literal["dense", "sparse"]
@@ -58,7 +62,7 @@ def make(
     task.observation_space = _with_width(task.sawyer_observation_space)
     if max_episode_steps is not None:
         task.max_path_length = max_episode_steps  # Meta-World's own limit, beyond which stepping is an error
-    _mend_class(task)
+    _change_class(task)
     return TaskReward(ObjectPositions(env, positions), reward)
 
 
@@ -68,8 +72,8 @@ def _with_width(space: gym.spaces.Box) -> gym.spaces.Box:
     return gym.spaces.Box(space.low - margin, space.high + margin, dtype=np.float64)
 
 
-def _mend_class(task: Any) -> None:
-    """Gives a task a class of its own, mended in two places.
+def _change_class(task: Any) -> None:
+    """Gives a task a class of its own, changed in two places.
 
     It hides `compute_reward` except from the task itself: SB3 takes whoever has it for a goal-conditioned env. And it
     unpickles, where Meta-World's own class comes back with another action space and other welds of the hand.
@@ -84,13 +88,14 @@ def _mend_class(task: Any) -> None:
             del self.__dict__["compute_reward"]
 
     def __setstate__(self: Any, state: Any) -> None:
+        metaworld_patches.load()  # in this process no task may have been made yet
         kept = {key: value for key, value in state["state"].items() if key not in ("model", "data", "mujoco_renderer")}
         base.__setstate__(self, state)  # makes those three anew, as MujocoEnv's constructor does
         self.__dict__.update(kept)
         self.reset_mocap_welds()
 
-    mended = {"compute_reward": _Absent(), "evaluate_state": evaluate_state, "__setstate__": __setstate__}
-    task.__class__ = type(base.__name__, (base,), mended)
+    changes = {"compute_reward": _Absent(), "evaluate_state": evaluate_state, "__setstate__": __setstate__}
+    task.__class__ = type(base.__name__, (base,), changes)
 
 
 class _Absent:

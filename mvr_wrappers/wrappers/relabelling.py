@@ -62,6 +62,8 @@ class FollowsEngine(ABC):
     def relabel(self) -> None:
         """Brings the shaping of all stored transitions up to date; returns at once if it is.
 
+        Transitions of an engine with `relabel=False` keep the shaping they were stored with.
+
         Raises:
             EngineError: there is no engine.
         """
@@ -75,7 +77,7 @@ class FollowsEngine(ABC):
             if self.engines is not None and prompt is not None:
                 engine = self.engines.obtain(prompt)
             snapshot = engine.snapshot
-            if snapshot is not self._labelled_by.get(prompt):
+            if engine.relabel and snapshot is not self._labelled_by.get(prompt):
                 chosen = None if self._prompt_at is None else self._prompt_at == number
                 if chosen is None or chosen.any():
                     self._overwrite_shaping(snapshot, chosen)

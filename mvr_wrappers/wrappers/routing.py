@@ -14,6 +14,7 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.filming.filmstrip import Reel
+from mvr_wrappers.options import EngineOptions
 from mvr_wrappers.snapshot import RewardSnapshot
 
 
@@ -130,15 +131,18 @@ def engine_group(
     Args:
         engine: a caller-owned engine or group, or None for a new engine.
         prompt: of the new engine, or one that `engine` has.
-        options: further arguments of the new engine.
+        options: see `EngineOptions`; those of the new engine. Beside `engine`, `seed` alone has a meaning, for filming.
 
     Raises:
-        ConfigError: neither or both of `engine` and `prompt` were given.
+        ConfigError: neither `engine` nor `prompt` was given, or something that `engine` would ignore.
     """
     if engine is None:
         if prompt is None:
             raise ConfigError("give prompt=, one sentence that says what the behaviour looks like, or engine=")
         return EngineGroup([RewardEngine(prompt, **options)], closes_with_env=True)
+    ignored = [name for name in EngineOptions.__annotations__ if name != "seed" and options.get(name) is not None]
+    if ignored:
+        raise ConfigError(f"engine= has settings of its own and would ignore {', '.join(ignored)}; leave them out")
     if isinstance(engine, EngineGroup):
         return engine
     if prompt is not None and prompt != engine.prompt:

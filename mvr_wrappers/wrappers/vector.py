@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
@@ -17,9 +17,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.options import EngineOptions, EngineSettings, check_names, documented
 from mvr_wrappers.prompts import OPTION, prompts_of_each, take_prompt
-from mvr_wrappers.scorers import Scorer
-from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.wrappers.filmed import json_safe, require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
 from mvr_wrappers.wrappers.shaped import ShapedByEngines
@@ -30,6 +29,7 @@ Infos = dict[str, Any]
 VectorStep = tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], Infos]
 
 
+@documented(EngineSettings, only=EngineOptions.__annotations__)
 class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordConstructorArgs):
     """Adds the learned term to the rewards of a vector env; sub-envs film, and one engine a prompt scores, here.
 
@@ -49,21 +49,10 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
             `gym.make_vec("Humanoid-v5", num_envs=8, wrappers=[FilmedEnv])`.
         prompt: one sentence that says what the behaviour looks like; or N, the own prompt of each sub-env, with one
             engine for each that is different and one scorer for all.
-        scorer: a name that `load_scorer` knows, or a scorer.
-        method: how clips become reward.
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
         engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
             `prompt` chooses, else the first. Close it yourself.
-        seed: of everything random in learning.
-        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
+        {options}
 
     Attributes:
         engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
@@ -82,25 +71,13 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
         env: VectorEnv[Any, Any, Any],
         prompt: str | Sequence[str] | None = None,
         *,
-        scorer: str | Scorer = "pocket",
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
         engine: RewardEngine | EngineGroup | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-        state_fn: StateFn | None = None,
+        state_fn: StateFn | str | None = None,
+        **options: Unpack[EngineOptions],
     ) -> None:
-        learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
-        learning |= {"baseline_prompt": baseline_prompt, "alpha": alpha}
-        settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        check_names(options, EngineOptions.__annotations__, type(self).__name__)
         prompts = own_prompts(prompt, env.num_envs)
-        self.engines = engine_group(engine, prompts[0], learning | settings)
+        self.engines = engine_group(engine, prompts[0], options)
         self._per_env = EnginePerEnv(self.engines, prompts)
         made_like = self.engines.first.options | {"prompt": prompt or self.engines.first.prompt, "state_fn": state_fn}
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **made_like)

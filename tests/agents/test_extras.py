@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import Any
 
 import pytest
 
 from mvr_agents.extras import EXTRAS, require
 from mvr_wrappers.errors import MissingExtraError
+from mvr_wrappers.extras import install_command
 
 
 def test_what_is_installed_is_not_missed() -> None:
@@ -18,7 +20,7 @@ def test_what_is_installed_is_not_missed() -> None:
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "av" else find(name, *rest))
-    with pytest.raises(MissingExtraError, match=r"a video needs av.*pip install 'mvr-wrappers\[train\]'"):
+    with pytest.raises(MissingExtraError, match=f"a video needs av.*{re.escape(install_command('train'))}"):
         require("a video", "tyro", "av")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("sb3_contrib", reason="pip install 'mvr-wrappers[sb3]'")
+pytest.importorskip("sb3_contrib", reason="the extra sb3 is not installed")
 
 from sb3_contrib import TQC
 from stable_baselines3 import PPO, SAC

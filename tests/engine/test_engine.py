@@ -19,7 +19,7 @@ import pytest
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, UnknownNameError
+from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, ScorerError, UnknownNameError
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
 from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
 from tests.support.clip_factory import STATE_DIM, make_clips
@@ -33,7 +33,7 @@ def engine() -> Iterator[RewardEngine]:
 
 
 def same_state(one: RewardEngine, other: RewardEngine) -> None:
-    ours, theirs = one._learner.state_dict(), other._learner.state_dict()
+    ours, theirs = one._reward_model.state_dict(), other._reward_model.state_dict()
     assert ours.keys() == theirs.keys()
     for name in ours:
         if not name.endswith("_seconds"):
@@ -88,7 +88,7 @@ class TestSchedule:
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
         drive(engine)
-        states = engine._learner._reference.states
+        states = engine._reward_model._reference.states
         f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
         assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
         assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)
@@ -430,7 +430,7 @@ class TestWrongUse:
 
     @pytest.mark.parametrize("prompt", ["", "  \n", None])
     def test_an_empty_prompt(self, prompt: Any) -> None:
-        with pytest.raises(ConfigError, match="one sentence"):
+        with pytest.raises(ConfigError, match="prompt"):
             RewardEngine(prompt)
 
     @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much"])
@@ -438,7 +438,13 @@ class TestWrongUse:
         with pytest.raises(ConfigError, match="weight"):
             make_engine(weight=weight)
 
-    @pytest.mark.parametrize("seed", [-1, 0.5, None])
+    def test_a_device_that_is_not_there_is_told_of_at_once(self) -> None:
+        with pytest.raises(ScorerError, match="'cuda:99' was asked for"):
+            make_engine(device="cuda:99")
+        with pytest.raises(ConfigError, match="device 'gpu' is unknown"):
+            make_engine(device="gpu")
+
+    @pytest.mark.parametrize("seed", [-1, 0.5, True])
     def test_a_seed_that_cannot_work(self, seed: Any) -> None:
         with pytest.raises(ConfigError, match="seed"):
             make_engine(seed=seed)

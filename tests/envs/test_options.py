@@ -9,7 +9,7 @@ import gymnasium as gym
 import pytest
 
 from mvr_wrappers.envs.make import make_vector_env
-from mvr_wrappers.envs.options import EnvPlan
+from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.errors import ConfigError, UnknownNameError
 from mvr_wrappers.scorers import scorer_names
 from tests.support.tiny_env import TinyEnv

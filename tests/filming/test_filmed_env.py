@@ -14,9 +14,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from mvr_wrappers import rigs
 from mvr_wrappers.clips import clip_starts, frame_indices
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, UnknownNameError
-from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, cameras, filmed_env
+from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, filmed_env
+from mvr_wrappers.filming.cameras import default_rig
 from tests.support.marks import may_fork
 from tests.support.tiny_env import XML, TinyEnv
 
@@ -429,7 +431,7 @@ def test_settings_that_cannot_work_are_refused(clip: dict[str, int]) -> None:
 
 def test_the_default_is_a_ring_at_the_scorers_usual_size() -> None:
     env = FilmedEnv(TinyEnv(15), clip={"length": 16, "film_every": 1})
-    assert env.rig == CameraRig.default(env.unwrapped.model)  # type: ignore[attr-defined]
+    assert env.rig == default_rig(env.unwrapped.model)  # type: ignore[attr-defined]
     run_episode(env)
     assert env.pop_clips()[0].frames.shape == (1, 8, 224, 224, 3)
 
@@ -456,7 +458,7 @@ def test_gymnasiums_checker_is_content() -> None:
         )
 
 
-@pytest.mark.parametrize("module", [cameras, filmed_env])
+@pytest.mark.parametrize("module", [rigs, filmed_env])
 def test_the_examples_run(module: Any) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0 and results.failed == 0

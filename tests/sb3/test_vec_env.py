@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNorm
 
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper
 from mvr_wrappers.errors import ConfigError, EngineError, EnvError, UnknownNameError
+from mvr_wrappers.extras import install_command
 from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer, RewardLogger, make_vec_env
 from tests.support.fake_scorer import FakeScorer
 from tests.support.tiny_env import TinyEnv
@@ -180,8 +181,8 @@ class TestMakeVecEnv:
     def test_wrong_arguments(self) -> None:
         with pytest.raises(ConfigError, match="wrapper_class=FilmedEnv"):
             make_vec_env(TinyEnv)  # type: ignore[arg-type]
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            make_vec_env("MVR/tiny", weights=1)
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            make_vec_env("MVR/tiny", wait=1)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
             make_vec_env("MVR/hammer-v2")
 
@@ -409,4 +410,4 @@ def test_without_sb3_the_extra_is_named() -> None:
         "try:\n    import mvr_wrappers.sb3\nexcept MissingExtraError as error:\n    print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'mvr-wrappers[sb3]'" in result.stdout
+    assert install_command("sb3") in result.stdout

@@ -25,7 +25,7 @@ METAWORLD_ACTIONS = "ignore:.*precision lowered:UserWarning"  # Gymnasium, of th
 def need_packages(env_id: str) -> None:
     """Skips where the package of an id is missing, naming what installs it."""
     if env_id == "MVR/window-close-v3":
-        pytest.importorskip("metaworld", reason="pip install 'mvr-wrappers[metaworld]'")
+        pytest.importorskip("metaworld", reason="the extra metaworld is not installed")
 
 
 def actions_of(steps: int, *shape: int) -> np.ndarray:

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 import mvr_wrappers  # noqa: F401 - registers the ids
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import AssetError, ConfigError, MissingExtraError
+from mvr_wrappers.extras import install_command
+from mvr_wrappers.filming import CameraRig, find_mujoco
 from mvr_wrappers.tasks.base_envs import humanoid_bench, humanoid_bench_patches, make_base_env
 from mvr_wrappers.tasks.registry import get_task, load_registry
 from tests.support.fake_humanoid_bench import write
@@ -66,7 +69,7 @@ def test_every_robot_and_task_is_registered_and_the_published_prompts_are_kept_w
 @pytest.mark.parametrize("name", PAPER)
 def test_the_paper_s_tasks_have_its_camera_and_its_steps(name: str) -> None:
     spec = get_task(name)
-    camera = {"track": 1, "distance": 3.0, "height": 1.0, "elevation": 0.0}
+    camera = {"track": 1, "distance": 3.0, "elevation": 0.0}
     assert spec.rig == {"kind": "ring", "azimuths": [90, 180, 270, 0], **camera}
     assert spec.agent["steps"] == 10_000_000
 
@@ -81,7 +84,7 @@ def test_without_humanoid_bench_its_ids_say_how_to_install_it(monkeypatch: pytes
     assert str(caught.value) == (
         "the task h1hand-walk-v0 needs humanoid_bench. Install it with: git clone "
         "https://github.com/carlosferrazza/humanoid-bench && pip install --no-deps -e humanoid-bench && "
-        "pip install 'mvr-wrappers[humanoid-bench]'"
+        f"{install_command('humanoid-bench')}"
     )
 
 
@@ -116,10 +119,23 @@ def _make(name: str, **kwargs: Any) -> Any:
     return make_base_env(get_task(name), **kwargs)
 
 
+def test_the_camera_follows_a_robot_that_climbs(fake: Path) -> None:
+    env = _make("h1-push-v0")
+    env.reset(seed=0)
+    model, data = find_mujoco(env)
+    view = CameraRig.from_config(get_task("h1-push-v0").rig).views[0]
+    data.qpos[0] = 0.0  # the pelvis at its height in the model
+    mujoco.mj_forward(model, data)
+    np.testing.assert_allclose(view.place(model, data).lookat, (0, 0, 1.0))
+    data.qpos[0] = 0.9  # the top of the stairs
+    mujoco.mj_forward(model, data)
+    np.testing.assert_allclose(view.place(model, data).lookat, (0, 0, 1.9))
+
+
 def test_without_dm_control_the_extra_is_named(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dm_control", None)
     (fake / "env.py").write_text("import dm_control")
-    with pytest.raises(MissingExtraError, match=r"needs dm_control\. .*: pip install 'mvr-wrappers\[humanoid-bench\]'"):
+    with pytest.raises(MissingExtraError, match=f"needs dm_control.*: {re.escape(install_command('humanoid-bench'))}"):
         _make("h1-push-v0")
 
 

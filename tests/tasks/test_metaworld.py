@@ -202,7 +202,9 @@ def test_a_sparse_reward_is_1_at_success_and_0_elsewhere(task: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*precision lowered:UserWarning")
-@pytest.mark.parametrize("word", [{"reward": "sparse"}, {"env_kwargs": {"reward": "sparse"}}, {"preset": "sparse"}])
+@pytest.mark.parametrize(
+    "word", [{"task_reward": "sparse"}, {"env_kwargs": {"reward": "sparse"}}, {"preset": "sparse"}]
+)
 def test_a_sparse_reward_by_each_of_its_doors(word: dict[str, Any]) -> None:
     env = gym.make("MVR/hammer-v3", shaping=False, **word)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
@@ -246,10 +248,12 @@ def test_what_metaworld_does_not_know_is_refused() -> None:
     with pytest.raises(ConfigError, match="positions is 'random'; give one of reset, fixed"):
         _make(positions="random")
     with pytest.raises(ConfigError, match="reward is 'spare'; give one of dense, sparse"):
-        gym.make("MVR/push-v3", reward="spare")
-    with pytest.raises(ConfigError, match="reward is 'sparse', and env_kwargs says 'dense'"):
-        gym.make("MVR/push-v3", reward="sparse", env_kwargs={"reward": "dense"})
-    with pytest.raises(ConfigError, match="reward is 'sparse', but the base env of Ant-v5 has one reward only"):
-        gym.make("MVR/Ant-v5", reward="sparse")
+        gym.make("MVR/push-v3", task_reward="spare")
+    with pytest.raises(ConfigError, match="task_reward is 'sparse', and env_kwargs says 'dense'"):
+        gym.make("MVR/push-v3", task_reward="sparse", env_kwargs={"reward": "dense"})
+    with pytest.raises(ConfigError, match="task_reward is 'sparse', but the base env of Ant-v5 pays one reward only"):
+        gym.make("MVR/Ant-v5", task_reward="sparse")
+    with pytest.raises(ConfigError, match=r"reward is 'sparse'; it takes settings .* is task_reward='sparse'"):
+        gym.make("MVR/push-v3", reward="sparse")
     with pytest.raises(ConfigError, match=r"hammer-v3 cannot be made so: .*'colour'"):
         _make("hammer-v3", colour="red")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from mvr_wrappers.scorers import load_scorer
 from mvr_wrappers.scorers.pocket.net import PocketConfig, VideoTower
-from mvr_wrappers.scorers.pocket.scorer import PocketScorer
 from tests.support.pocket_films import write_films
 from tools.pocket.batches import Sampler
 from tools.pocket.films import read_films
@@ -50,7 +50,7 @@ def test_folding_keeps_the_function(rng: np.random.Generator) -> None:
 
 def test_saved_weights_load(tmp_path: Path, rng: np.random.Generator) -> None:
     save(build(SMALL), SMALL, tmp_path / "small.safetensors")
-    scorer = PocketScorer("cpu", weights=tmp_path / "small.safetensors")
+    scorer = load_scorer("pocket", "cpu", weights=tmp_path / "small.safetensors")
     assert scorer.embed_video(rng.integers(0, 256, (2, 8, 96, 96, 3), np.uint8)).shape == (2, 8)
 
 
@@ -92,7 +92,7 @@ def test_the_command_goes_on_where_it_was(folder: Path, capsys: pytest.CaptureFi
     for steps in (1, 2):
         main(Settings(steps=steps, groups=1, half=False), folder, out, "cpu")
     assert "going on from step 1" in capsys.readouterr().out
-    assert PocketScorer("cpu", weights=out).embed_dim == 128
+    assert load_scorer("pocket", "cpu", weights=out).embed_dim == 128
 
 
 def test_training_may_start_from_weights(folder: Path, batches: Sampler, rng: np.random.Generator) -> None:
@@ -101,7 +101,10 @@ def test_training_may_start_from_weights(folder: Path, batches: Sampler, rng: np
     trainer = Trainer(Settings(steps=4, groups=2, half=False), CPU, start=folder / "first.safetensors")
     save(trainer.towers, trainer.config, folder / "second.safetensors")
     video = rng.integers(0, 256, (2, 8, 96, 96, 3), np.uint8)
-    rows = [PocketScorer("cpu", weights=folder / f"{n}.safetensors").embed_video(video) for n in ("first", "second")]
+    rows = [
+        load_scorer("pocket", "cpu", weights=folder / f"{n}.safetensors").embed_video(video)
+        for n in ("first", "second")
+    ]
     np.testing.assert_array_equal(*rows)
     before = trainer.towers["video"].project.weight.clone()
     trainer.advance(batches[0])

@@ -320,8 +320,8 @@ class TestMake:
         assert result.stdout == "[]\n"
 
     def test_wrong_options(self) -> None:
-        with pytest.raises(ConfigError, match=r"weights is not an option.*weight"):
-            gym.make("MVR/tiny", weights=0.1)
+        with pytest.raises(ConfigError, match=r"weihgt is not an option.*Nearest: weight"):
+            gym.make("MVR/tiny", weihgt=0.1)
         with pytest.raises(ConfigError, match="lengths"):
             gym.make("MVR/tiny", clip={"lengths": 3})
         with pytest.raises(UnknownNameError, match=r"'faked'.*fake"):

@@ -40,8 +40,8 @@ def vector(mode: AutoresetMode, kind: Callable[..., VectorEnv] = SyncVectorEnv, 
 
 
 def shaped(env: VectorEnv, prompt: str | None = "a red ball", **options: Any) -> MultiViewVLMRewardVectorWrapper:
-    given = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE} | options
-    return MultiViewVLMRewardVectorWrapper(env, prompt, **given)
+    given = {} if "engine" in options else {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE}
+    return MultiViewVLMRewardVectorWrapper(env, prompt, **given | options)
 
 
 def actions_of(seed: int, steps: int, n_envs: int) -> np.ndarray:
@@ -354,7 +354,7 @@ class TestMakeVec:
         assert type(env) is SyncVectorEnv and not any(isinstance(sub, FilmedEnv) for sub in env.envs)
 
     def test_the_spec_makes_it_again(self) -> None:
-        env = gym.make_vec("MVR/tiny", num_envs=2, engine=learned_engine(), weight=0.7, env_kwargs={"max_steps": 9})
+        env = gym.make_vec("MVR/tiny", num_envs=2, weight=0.7, env_kwargs={"max_steps": 9})
         again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
         assert again.num_envs == 2 and again.engine.weight == 0.7
         assert all(sub.unwrapped.max_steps == 9 for sub in again.unwrapped.envs)
@@ -364,7 +364,7 @@ class TestMakeVec:
             gym.make_vec("MVR/tiny", vectorization="asink")
         with pytest.raises(ConfigError, match="at least 1"):
             gym.make_vec("MVR/tiny", num_envs=0)
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            gym.make_vec("MVR/tiny", weights=1.0)
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            gym.make_vec("MVR/tiny", wait=1.0)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
             mvr_wrappers.envs.make.make_vector_env("hammer-v2")

@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.cameras import Camera
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.rigs import Camera
 from tools.pocket.captions import BODIES, PAPER_TASKS, TASKS, TRAINED
 from tools.pocket.episodes import Behaviour, Episode, Scene
 from tools.pocket.films import FRAMES, SIZE, Facts, Film, write_shard

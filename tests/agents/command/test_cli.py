@@ -15,6 +15,7 @@ from mvr_agents import cli
 from mvr_agents.command import commands, dispatch
 from mvr_agents.pictures.video import write_video
 from mvr_agents.runs.config import TrainConfig
+from mvr_wrappers.extras import install_command
 
 TINY = f"{tests.support.tiny_task.TASKS}:tiny"
 
@@ -48,7 +49,7 @@ def test_train_changes_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
         **{"seed": 7, "shaping": False, "weight": 0.5, "subproc": True},
         clip={"film_every": 3},
         relevance={"tau": 0.2},
-        learner={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
+        hyperparameters={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
     )
 
 
@@ -103,7 +104,9 @@ def test_errors_are_one_line_that_names_the_mend(capsys: pytest.CaptureFixture[s
     assert "there is no folder" in complaint(capsys, "eval", str(tmp_path / "absent"))
     assert "no scripted policy" in complaint(capsys, "film", "tiny", "--policy", "scripted")
     assert "pocket" in complaint(capsys, "score", "tiny", "--scorer", "pockt")
-    assert "prompt is empty" in complaint(capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path))
+    assert "prompt is ' '; write one sentence" in complaint(
+        capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path)
+    )
 
 
 def test_an_interrupted_command_ends_without_a_traceback(
@@ -183,4 +186,4 @@ def test_without_the_train_extra_the_command_says_what_to_install(missing: str) 
     code = f"import sys; sys.modules[{missing!r}] = None; from mvr_agents.cli import main; sys.exit(main(['tasks']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"mvr: the mvr command needs {missing}. Install it with: pip install 'mvr-wrappers[train]'\n"
+    assert done.stderr == f"mvr: the mvr command needs {missing}. Install it with: {install_command('train')}\n"

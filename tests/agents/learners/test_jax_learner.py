@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 pytest.importorskip("jax")
 
 from mvr_agents.learners import LEARNERS, jax_tqc, learner
+from mvr_agents.tqc.policy import TQCPolicy
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.sb3 import make_vec_env
 from mvr_wrappers.tasks.registry import get_task
@@ -49,6 +53,29 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     observation = venv.reset()
     expected, _ = agent.predict(observation, deterministic=True)
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
+
+
+def test_files_name_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes are pickled by reference, and the modules of older versions lay elsewhere."""
+    agent = jax_tqc.make(pendulums(), {**get_task("hammer-v3").agent, **SMALL}, seed=0, device="cpu")
+    former = types.ModuleType("mvr_agents.former")
+    for name, kind in (("policy_class", TQCPolicy), ("replay_buffer_class", DeviceReplayBuffer)):
+        moved = type(kind.__name__, (kind,), {"__module__": former.__name__})
+        setattr(former, kind.__name__, moved)
+        setattr(agent, name, moved)
+    monkeypatch.setitem(sys.modules, former.__name__, former)
+    agent.save(tmp_path / "model.zip")
+    monkeypatch.delitem(sys.modules, former.__name__)
+    assert type(jax_tqc.load(tmp_path / "model.zip", device="cpu").policy) is TQCPolicy
+
+
+def test_losses_are_those_of_the_last_training() -> None:
+    agent = jax_tqc.make(pendulums(), {**get_task("hammer-v3").agent, **SMALL}, seed=0, device="cpu")
+    assert jax_tqc.losses(agent) == {}
+    agent.learning_starts = 16
+    agent.learn(34)
+    assert set(jax_tqc.losses(agent)) == {"actor_loss", "critic_loss", "ent_coef", "ent_coef_loss"}
+    assert np.isfinite(list(jax_tqc.losses(agent).values())).all()
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -11,8 +11,7 @@ import torch
 
 from mvr_agents.learners import sb3_tqc
 from mvr_wrappers.errors import ConfigError, ScorerError
-from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
-from mvr_wrappers.sb3 import make_vec_env as make_shaped
+from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from mvr_wrappers.tasks.registry import get_task
 from tests.support.pendulums import pendulums
 from tests.support.tiny_task import learned_engine
@@ -57,7 +56,7 @@ def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
         "learning_starts": 20,
         "train_freq": 1,
     }
-    venv = make_shaped("MVR/tiny", n_envs=2, engine=learned_engine())
+    venv = make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine())
     agent = sb3_tqc.make(venv, settings, seed=0, device="cpu", relabel=relabel).learn(40, RewardLogger())
     assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == relabel
     assert agent.replay_buffer.n_steps == 3 and agent.replay_buffer.gamma == 0.99

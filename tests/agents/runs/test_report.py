@@ -37,7 +37,7 @@ def render(run: RunDirectory) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path, learner={"steps": 200}))
+    run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path, hyperparameters={"steps": 200}))
     writer = MetricsWriter(run.metrics)
     writer.write(MetricsRow(step=0, seconds=2.0, eval_return=-50.0, eval_success=0.1, eval_seconds=2.0))
     writer.write(MetricsRow(step=100, seconds=5.0, vlm_reward=-0.75, updates=1, clips_scored=30))

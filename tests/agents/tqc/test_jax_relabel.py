@@ -100,6 +100,15 @@ def test_without_an_engine_labels_stay() -> None:
     np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
 
 
+def test_an_engine_may_leave_labels_as_they_are() -> None:
+    buffer, theirs, _ = filled()
+    engine = learned_engine(relabel=False)
+    buffer.set_engine(engine)
+    publish(engine)
+    buffer.sample(4)
+    np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
+
+
 def test_samples_carry_the_new_rewards() -> None:
     buffer, theirs, engine = filled(n_steps=3, gamma=0.9)
     buffer.sample(4)

@@ -12,12 +12,11 @@ pytest.importorskip("jax")
 pytest.importorskip("stable_baselines3")
 
 import jax
-import jax.numpy as jnp
 from gymnasium import spaces
 
 from mvr_agents.tqc import replay
 from mvr_agents.tqc.devices import describe_bytes, find_device, free_memory
-from mvr_agents.tqc.replay import DeviceReplayBuffer, Mirror
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers.errors import ConfigError
 
 BOX = spaces.Box(-np.inf, np.inf, (3,), np.float64)
@@ -128,6 +127,28 @@ def test_pickling_keeps_the_rows_and_no_more():
     assert loaded.pos == 4
 
 
+def test_a_cut_ends_the_newest_row_alone():
+    target = buffer()
+    target.cut()
+    assert target._storage is None  # nothing to end, nothing allocated
+    fill(target, 3)
+    target.cut()
+    np.testing.assert_array_equal(target.storage.ended, [[0, 0], [0, 0], [1, 1], [0, 0]])
+    assert not np.asarray(target.storage.terminated).any()
+    fill(target, 3)
+    target.cut()
+    np.testing.assert_array_equal(target.storage.ended[:, 0], [0, 1, 1, 0])
+
+
+def test_dones_may_be_numbers():
+    target = buffer()
+    zeros = np.zeros((2, 3))
+    for infos in ([{}, {}], [{"TimeLimit.truncated": True}, {}]):
+        target.add(zeros, zeros, np.zeros((2, 1)), np.zeros(2), np.array([1, 0]), infos)
+    target.flush()
+    np.testing.assert_array_equal(target.storage.terminated[:2], [[1, 0], [0, 0]])
+
+
 def test_an_empty_buffer_may_be_pickled():
     assert pickle.loads(pickle.dumps(buffer())).size() == 0
 
@@ -143,17 +164,6 @@ def test_reset_forgets():
 def test_what_cannot_work_is_refused(arguments):
     with pytest.raises(ConfigError, match=next(iter(arguments))):
         buffer(**arguments)
-
-
-def test_mirror_copies_once():
-    target, mirror = buffer(), Mirror()
-    host = np.ones((2, 3))
-    first = mirror.on_device(host, target)
-    assert mirror.on_device(host, target) is first
-    assert mirror.on_device(host.copy(), target) is not first
-    known = jnp.zeros((2, 3))
-    mirror.remember(host, known)
-    assert mirror.on_device(host, target) is known
 
 
 def test_what_is_put_is_a_copy():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="JAX is not installed: pip install 'mvr-wrappers[jax]'")
+pytest.importorskip("jax", reason="the extra jax is not installed")
 
 import jax
 

@@ -118,11 +118,22 @@ def test_statistics_equal_those_of_all_at_once(rng):
     statistics = Statistics.empty(D)
     for part in np.split(observations, [1, 4, 11]):
         statistics = statistics.add(jnp.asarray(part, jnp.float32))
-    assert float(statistics.count) == 40
+    assert int(statistics.count) == 40
     np.testing.assert_allclose(statistics.mean, observations.mean(0), rtol=1e-4)
     np.testing.assert_allclose(statistics.variance, observations.var(0), rtol=1e-4)
     normalised = Normaliser.from_statistics(statistics).observations(jnp.asarray(observations, jnp.float32))
     np.testing.assert_allclose(normalised.std(0), 1.0, rtol=1e-3)
+
+
+def test_statistics_of_very_many_observations_stay_what_they_are():
+    many, ones = 2**24, jnp.ones((1, D))
+    statistics = Statistics(jnp.int32(many), jnp.zeros(D), jnp.ones(D))
+    for _ in range(3):
+        statistics = statistics.add(jnp.asarray([[1.0, -1.0, 0.0]]))
+    assert int(statistics.count) == many + 3  # float32 counts no further than 2^24
+    np.testing.assert_allclose(statistics.variance, 1.0, rtol=1e-6)
+    full = Statistics(jnp.int32(2**31 - 1), jnp.zeros(D), jnp.ones(D)).add(ones)
+    assert int(full.count) == 2**31 - 1
 
 
 @pytest.mark.parametrize("part", ["observations", "actions", "rewards", "next_observations"])

@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from mvr_agents import TQC
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
+from mvr_wrappers.extras import install_command
 
 SMALL = {"net_arch": [8], "n_quantiles": 4}
 
@@ -127,7 +128,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, options):
     model.save(tmp_path / "model.zip")
     model.save_replay_buffer(tmp_path / "replay.pkl")
     resumed = TQC.load(tmp_path / "model.zip", env=model.env, force_reset=False)
-    resumed.load_replay_buffer(tmp_path / "replay.pkl")
+    resumed.load_replay_buffer(tmp_path / "replay.pkl", truncate_last_traj=False)
     assert_same(resumed, model)
     resumed.learn(30, reset_num_timesteps=False)
     assert resumed.num_timesteps == straight.num_timesteps == 90
@@ -140,7 +141,7 @@ def test_the_seed_decides_everything():
     first, same, other = (agent(seed=seed).learn(40) for seed in (5, 5, 6))
     assert_same(first, same)
     assert not np.array_equal(first.predict(np.ones(2))[0], other.predict(np.ones(2))[0])
-    assert agent(seed=None).policy.learner.key is not None
+    assert agent(seed=None).policy.train_state.key is not None
 
 
 def test_a_loaded_model_predicts_without_an_env_or_a_buffer(tmp_path):
@@ -159,6 +160,14 @@ def test_a_loaded_model_predicts_without_an_env_or_a_buffer(tmp_path):
 def test_parameters_may_be_moved_between_models():
     source, target = agent(seed=1), agent(seed=2)
     target.set_parameters(source.get_parameters())
+    assert_same(source, target)
+
+
+def test_parameters_are_found_under_their_former_names():
+    source, target = (agent(policy_kwargs={"normalize_observations": True}, seed=seed).learn(30) for seed in (1, 2))
+    former = {name.replace("train_state.", "learner."): part for name, part in source.policy.state_dict().items()}
+    former["rollout.statistics.count"] = former["rollout.statistics.count"].float()
+    target.policy.load_state_dict(former)
     assert_same(source, target)
 
 
@@ -345,7 +354,7 @@ def test_missing_jax_is_named():
         "try:\n    from mvr_agents import TQC\nexcept MissingExtraError as error:\n    print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'mvr-wrappers[jax]'" in result.stdout
+    assert install_command("jax") in result.stdout
 
 
 @pytest.mark.slow
