@@ -117,7 +117,7 @@ class TaskSettings(EngineSettings):
         clip: what is filmed: `ClipSettings`, or a mapping of the fields to change.
         state_fn: observation -> state vector (D,): a function, or its name as "module:function"; needed unless
             observations are vectors.
-        get_mujoco: env -> (model, data), where `unwrapped` does not have them: a function, or its name likewise.
+        get_mujoco: env -> (model, data), where `unwrapped` does not have them: a function, or its name.
         task_reward: which reward the base env pays, where it has several: Meta-World's tasks pay a "dense" one, or a
             "sparse" one of 1 at success and 0 elsewhere.
         env_kwargs: further arguments of the base env, such as Meta-World's `positions`.

@@ -1,4 +1,4 @@
-"""Strict reading of plain values into settings, with errors that name the place, the key and the mend."""
+"""Strict reading of plain values into settings, with errors that name the place, the key and what to do."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _explain(kind: type, error: ValidationError, where: str) -> str:
-    """Turns pydantic's report into one sentence that names the place, the key and the mend."""
+    """Turns pydantic's report into one sentence that names the place, the key and what to do."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     place = ".".join(part for part in (where, *path) if part)

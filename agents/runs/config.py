@@ -58,7 +58,7 @@ class TrainConfig(TaskSettings):
         preset: a preset of the task file; it decides the defaults of all other options.
         shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
         subproc: step each sub-env in a process of its own.
-        agent_device: of the learner, likewise.
+        agent_device: where the agent computes: "auto", "cpu", "cuda", "cuda:N".
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
         outputs: where run directories are written.
         seed: of everything random in the run: envs, filming, learning and the agent.

@@ -20,7 +20,7 @@ class MakeSpec(StrictFields):
     Attributes:
         id: a Gymnasium id.
         module: package to import first because it registers the id.
-        adapter: which adapter of `tasks/base_envs.py` makes and mends the env; None is plain `gymnasium.make`.
+        adapter: which adapter of `tasks/base_envs.py` makes and fixes the env; None is plain `gymnasium.make`.
         max_episode_steps: time limit; None takes the id's own.
         kwargs: further arguments of the env.
     """

@@ -36,7 +36,7 @@ class ShapedByEngines:
 
     @property
     def owns_engines(self) -> bool:
-        """Whether `close` closes the engines; those that were given to the group by somebody else it never does."""
+        """Whether `close` closes the engines; those that the caller owns it never does."""
         return self.engines.closes_with_env
 
     def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
