@@ -228,8 +228,10 @@ def check_names(options: Iterable[str], valid: Collection[str], door: str) -> No
                 f"{door} has no option {name!r}: it belongs where the env is made and filmed, as gymnasium.make("
                 f"'MVR/...', {name}=...) or FilmedEnv"
             )
-        near = nearest(name, valid)
-        raise UnknownOptionError(f"{name} is not an option of {door}. Nearest: {near}. All: {', '.join(sorted(valid))}")
+        raise UnknownOptionError(  # in Python's words first, because TorchRL looks for them
+            f"got an unexpected keyword argument {name!r}: {name} is not an option of {door}. Nearest: "
+            f"{nearest(name, valid)}. All: {', '.join(sorted(valid))}"
+        )
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

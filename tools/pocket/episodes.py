@@ -13,6 +13,7 @@ from metaworld.policies import ENV_POLICY_MAP
 from numpy.typing import NDArray
 
 from mvr_wrappers.filming.recorder import Recorder
+from mvr_wrappers.tasks import metaworld_patches
 from tools.pocket.films import Facts
 
 Array = NDArray[np.float64]
@@ -86,6 +87,7 @@ class Scene:
 
     def __init__(self, task: str) -> None:
         self.task = task
+        metaworld_patches.load()
         self.env: Any = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"](seed=0)
         self.env._freeze_rand_vec, self.env.seeded_rand_vec = False, True
         self.model = self.env.model
