@@ -14,7 +14,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check lint format types spelling test test-fast test-latest test-lowest demo bench gl clean
+.PHONY: help install check lint format types imports spelling test test-fast test-latest test-lowest demo bench gl clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -33,7 +33,7 @@ gl: $(STAMP)
 	@$(BIN)/python -c "from mvr_wrappers.filming.gl import check_gl; check_gl()" 2>$(VENV)/gl.log \
 	  || { tail -n 1 $(VENV)/gl.log >&2; exit 1; }
 
-check: lint format types spelling  ## lint, format, types and spelling
+check: lint format types imports spelling  ## lint, format, types, imports between rooms, spelling
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -43,7 +43,10 @@ format: $(STAMP)
 
 types: export MYPYPATH := $(VENV)/types
 types: $(STAMP)
-	$(BIN)/mypy -p mvr_wrappers -p mvr_agents
+	$(BIN)/mypy -p mvr_wrappers -p mvr_agents -p tests -p tools -p benchmarks -p examples
+
+imports: $(STAMP)
+	@$(BIN)/lint-imports --cache-dir $(VENV)/cache/imports
 
 spelling: $(STAMP)
 	$(BIN)/typos
@@ -52,9 +55,10 @@ spelling: $(STAMP)
 test test-fast: export OMP_NUM_THREADS := 1
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --numprocesses 2
 
-test: gl  ## all tests; those that load JAX in processes of their own
-	$(PYTEST) --jax
-	$(PYTEST)
+test: export COVERAGE_FILE := $(VENV)/cache/coverage
+test: gl  ## all tests, those that load JAX in processes of their own; prints how much of the code they run
+	$(PYTEST) --jax --cov --cov-report=
+	$(PYTEST) --cov --cov-append --cov-report=term:skip-covered
 
 test-fast: gl  ## without the tests marked slow
 	$(PYTEST) --jax -m "not slow"
@@ -100,7 +104,7 @@ demo: gl  ## train window-close-v3 from its shaped reward, in about three minute
 	$(BIN)/mvr train window-close-v3 --preset demo --seed 0
 
 # Those that take hours, or need a clone of HumanoidBench, are started by hand.
-BENCHMARKS := costs filming overhead relabel relevance_options scorer tqc
+BENCHMARKS := costs filming overhead relabel_speed relevance_options scorer tqc
 
 bench: gl  ## print the tables of the benchmarks that take minutes
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

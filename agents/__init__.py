@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mvr_agents.runs.config import TrainConfig
     from mvr_agents.runs.evaluate import evaluate
-    from mvr_agents.runs.training import train
     from mvr_agents.tqc.algorithm import TQC
+    from mvr_agents.training import train
 
 _HOMES = {
     "TQC": "tqc.algorithm",
     "TrainConfig": "runs.config",
     "evaluate": "runs.evaluate",
-    "train": "runs.training",
+    "train": "training",
 }
 
 __all__ = ["TQC", "TrainConfig", "evaluate", "train"]

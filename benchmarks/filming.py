@@ -17,7 +17,7 @@ import functools
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from mvr_agents.runs.provenance import made_with
 from mvr_wrappers import CameraRig, get_task
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import FilmedEnv, Recorder, Renderer, film, find_mujoco
 
 SIZE, EPISODE = 224, 500
@@ -96,7 +96,7 @@ def repeat(work: Callable[[], object], times: int) -> None:
         work()
 
 
-def take_turns(variants: dict[Any, Callable[[], object]], rounds: int) -> dict[Any, Seconds]:
+def take_turns(variants: Mapping[Any, Callable[[], object]], rounds: int) -> dict[Any, Seconds]:
     """Returns the median seconds of each variant, after a round that does not count."""
     seconds = [{key: clocked(work) for key, work in variants.items()} for _ in range(rounds + 1)][1:]
     return {key: tuple(np.median([one[key] for one in seconds], axis=0).tolist()) for key in variants}

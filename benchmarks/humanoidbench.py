@@ -24,9 +24,9 @@ import numpy as np
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.provenance import made_with
-from mvr_agents.runs.training import train
+from mvr_agents.training import train
 from mvr_wrappers import get_task
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import MissingExtraError
 from mvr_wrappers.filming import CameraRig, Recorder, Renderer, film, find_mujoco
 
@@ -109,7 +109,7 @@ def trained(name: str) -> tuple[str, float]:
             clip={"length": 16, "film_every": 2},
             schedule={"score_every": 500, "update_every": 1_000},
             relevance={"max_steps": 50},
-            learner={
+            hyperparameters={
                 "steps": TRAINING_STEPS,
                 "learning_starts": 1_000,
                 "buffer_size": TRAINING_STEPS,

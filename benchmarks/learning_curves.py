@@ -88,6 +88,7 @@ def report(arguments: argparse.Namespace) -> None:
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     files = [file for env in arguments.env for learner in LEARNERS for file in files_of(learner, env)]
     figure, axes = plt.subplots(1, len(arguments.env), figsize=(4 * len(arguments.env), 3.2), layout="constrained")
@@ -105,7 +106,7 @@ def report(arguments: argparse.Namespace) -> None:
             axis.plot(steps, returns.mean(axis=0), color=color, label=f"{learner}, mean of {len(runs)} seeds")
             finals[learner] = returns[:, -LAST:].mean(axis=1)
         axis.set(title=env, xlabel="env steps", ylabel="return of 10 episodes")
-        axis.xaxis.set_major_locator(plt.MaxNLocator(4))
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         low, high = interval(finals["sb3-contrib"])
         ours = finals["ours"]
         each = ", ".join(f"{value:.0f}" for value in ours)

@@ -55,7 +55,7 @@ class Training:
     def __init__(self, task: str, *, shaping: bool, steps: int, mode: str, device: str, agent_device: str) -> None:
         period = min(steps, PERIOD)
         schedule = {"score_every": period // SCORINGS, "max_clips": 400, "update_every": period, "mode": mode}
-        settings = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
+        settings: Any = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
         self.venv: VecEnv = make_vec_env(
             task, n_envs=settings["n_envs"], seed=0, shaping=shaping, schedule=schedule, device=device
         )
@@ -69,7 +69,7 @@ class Training:
         self.learn(WARM_UP)
         buffer.relabel()
         self._before = self._engine_seconds()
-        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.learner)
+        self._time(self.model, "train", "updates", wait=lambda: self.model.policy.train_state)
         self._time(self.venv, "step", "envs")
         self._time(self.model, "_sample_action", "acting")
         self._time(buffer, "relabel", "relabelling", wait=lambda: buffer.storage.shaping)
@@ -80,7 +80,7 @@ class Training:
         """Trains for some env steps."""
         start, cpu = time.perf_counter(), time.process_time()
         self.model.learn(steps, RewardLogger() if self._shaping else None, reset_num_timesteps=False)
-        jax.block_until_ready(self.model.policy.learner)
+        jax.block_until_ready(self.model.policy.train_state)
         self.seconds["all"] += time.perf_counter() - start
         self.cpu_seconds += time.process_time() - cpu
 

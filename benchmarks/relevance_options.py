@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ SCORE_STD = 0.03  # of scores within one view: cosines of ViCLIP spread about so
 NOISE_SHARE = 1 / 3
 VIEW_SHARES = (0.21, 0.55)
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "center_views=False": {"center_views": False},
     "standardise=False": {"standardise": False},
@@ -139,9 +140,10 @@ def measure(settings: RelevanceSettings, view_share: float, seed: int) -> dict[s
         dataset.add(clips[start : start + 200])
         references.offer(clips[start : start + 200], dataset.view_offsets)
     trainer = RelevanceTrainer(settings, np.random.default_rng(seed))
-    start = time.process_time()
+    begun = time.process_time()
     report = trainer.update(dataset)
-    seconds = time.process_time() - start
+    seconds = time.process_time() - begun
+    assert trainer.model is not None  # it has had clips to learn from
     f = trainer.model.relevance(world.states(test))
     every = slice(None, None, 401)  # states of all episodes and times, few enough to pair
     best = {states.tobytes() for states in references.states}

@@ -16,6 +16,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def main() -> None:
         for dtype, found in rates.items():
             found.append(product_rate(device, dtype))
         for label, (_, embed, clips) in paths.items():
-            seconds[label].append(timed(lambda embed=embed, clips=clips: embed(frames[:clips])) / clips)
+            seconds[label].append(timed(partial(embed, frames[:clips])) / clips)
     print(f"{args.name}, {size.frames} frames of {size.image_size} pixels, {flop(size) / 1e12:.3f} TFLOP a clip")
     print(f"{where(device)}; compile={args.compile}\n\n{origin}\n")
     print_table(paths, seconds, rates, agreement, flop(size))

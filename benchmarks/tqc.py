@@ -73,7 +73,8 @@ def build(package: str, observation_dim: int, action_dim: int, device: str) -> O
     module = importlib.import_module(package)
     env = DummyVecEnv([lambda: Table(observation_dim, action_dim)] * ENVS)
     model = module.TQC(
-        *("MlpPolicy", env),
+        "MlpPolicy",
+        env,
         batch_size=BATCH,
         buffer_size=2 * FILLED,
         learning_starts=FILLED,
@@ -89,7 +90,7 @@ def build(package: str, observation_dim: int, action_dim: int, device: str) -> O
 
 def wait(model: OffPolicyAlgorithm) -> None:
     """Returns when the device has done all that `model` asked of it."""
-    for name in ("learner", "actor_state"):  # ours, sbx-rl's; torch on the CPU never runs ahead
+    for name in ("train_state", "actor_state"):  # ours, sbx-rl's; torch on the CPU never runs ahead
         jax.block_until_ready(getattr(model.policy, name, None))
 
 
@@ -200,7 +201,7 @@ def measure(size: tuple[int, int], rounds: int, device: str) -> tuple[dict[str, 
     """Returns the measurements of all installed learners, and what bounds them, for one size."""
     installed = [name for name, package in LEARNERS.items() if importlib.util.find_spec(package)]
     models = {name: build(LEARNERS[name], *size, device) for name in installed}
-    bound = Products(*size, jax.tree.leaves(models["ours"].policy.learner)[0].device)
+    bound = Products(*size, jax.tree.leaves(models["ours"].policy.train_state)[0].device)
     results, bounds = {name: Measurements() for name in installed}, Bounds(bound.flops / 1e9)
     kinds: dict[str, Callable[[OffPolicyAlgorithm], float]] = {
         "updates": updates,

@@ -57,6 +57,9 @@ def mlp(n_in: int, n_out: int) -> nn.Sequential:
 class Actor(nn.Module):
     """A Gaussian squashed by tanh into the bounds of the actions."""
 
+    scale: Tensor
+    centre: Tensor
+
     def __init__(self, n_obs: int, space: gym.spaces.Box) -> None:
         super().__init__()
         self.body = mlp(n_obs, 2 * space.shape[0])
@@ -147,7 +150,9 @@ def train(args: Args) -> None:
     envs = gym.make_vec(args.env_id, num_envs=args.num_envs, autoreset_mode="SameStep")
     envs = gym.wrappers.vector.RecordEpisodeStatistics(envs)
     envs.action_space.seed(args.seed)
-    space, n_obs = envs.single_action_space, int(np.prod(envs.single_observation_space.shape))
+    space = envs.single_action_space
+    assert isinstance(space, gym.spaces.Box)
+    n_obs = gym.spaces.flatdim(envs.single_observation_space)
     agent = SAC(args, n_obs, space)
     buffer = Buffer(args.buffer_size, n_obs, space.shape[0])
     began = time.perf_counter()

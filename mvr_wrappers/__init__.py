@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mvr_wrappers.engine.group import EngineGroup
     from mvr_wrappers.envs.make import make_multitask_vec
     from mvr_wrappers.errors import MVRError
-    from mvr_wrappers.filming import Camera, CameraRig, FilmedEnv
+    from mvr_wrappers.filming import FilmedEnv
+    from mvr_wrappers.rigs import Camera, CameraRig
     from mvr_wrappers.scorers import load_scorer, register_scorer
     from mvr_wrappers.snapshot import RewardSnapshot
     from mvr_wrappers.tasks.registry import TaskSpec, get_task, load_registry, register_tasks
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Camera": "filming",
-    "CameraRig": "filming",
+    "Camera": "rigs",
+    "CameraRig": "rigs",
     "Clip": "clips",
     "EngineGroup": "engine",
     "FilmedEnv": "filming",

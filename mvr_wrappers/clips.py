@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,46 @@ def clip_starts(n_states: int, length: int, stride: int) -> list[int]:
     return starts if starts[-1] == last else [*starts, last]
 
 
+class Moments:
+    """Frames of a clip as one array a moment: clips that overlap share arrays, and a clip keeps its own alone.
+
+    Calling it stacks them. While somebody holds the result, the next call returns it again.
+
+    Args:
+        arrays: F arrays, uint8 (V, H, W, 3), in the order of time.
+    """
+
+    __slots__ = ("__weakref__", "_arrays", "_stacked")
+
+    def __init__(self, arrays: Iterable[NDArray[np.uint8]]) -> None:
+        self._arrays = tuple(arrays)
+        self._stacked: weakref.ref[NDArray[np.uint8]] | None = None
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint8], ...]:
+        """F arrays, uint8 (V, H, W, 3)."""
+        return self._arrays
+
+    def __call__(self) -> NDArray[np.uint8]:
+        """Returns the frames, uint8 (V, F, H, W, 3); do not write into them."""
+        frames = None if self._stacked is None else self._stacked()
+        if frames is None:
+            frames = np.stack(self.arrays, axis=1)
+            self._stacked = weakref.ref(frames)
+        return frames
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arrays: clips that are pickled together go on sharing them."""
+        return Moments, (self.arrays,)
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Clip:
     """L consecutive states of one episode, filmed as F frames from V views.
 
     Attributes:
         states: float32 (L, D), the states the frames were taken from, in order.
-        source: the frames, or a function that returns them once they are rendered.
+        source: the frames, or a function that returns them once they are rendered, such as `Moments`.
         views: int64 (V,), index of each filmed view in the camera rig.
         prompt: what `reset(options={"prompt": ...})` asked of the episode; None is the env's own prompt.
     """
@@ -77,16 +111,24 @@ class Clip:
 
     @property
     def frames(self) -> NDArray[np.uint8]:
-        """uint8 (V, F, H, W, 3), RGB, upright; waits for them if they are still being rendered.
+        """uint8 (V, F, H, W, 3), RGB, upright; waits for them if they are still being rendered. Do not write into it.
+
+        Of a filmed clip they are put together here: the same array for all who use it at a time, a new one later.
 
         Raises:
             FilmingError: OpenGL refused the model or the size.
         """
         return self.source() if callable(self.source) else self.source
 
+    @property
+    def moments(self) -> tuple[NDArray[np.uint8], ...]:
+        """F arrays, uint8 (V, H, W, 3): the frames of each moment, which overlapping clips share; waits as `frames`."""
+        return self.source.arrays if isinstance(self.source, Moments) else tuple(np.moveaxis(self.frames, 1, 0))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the frames themselves."""
-        return Clip, (self.states, self.frames, self.views, self.prompt)
+        frames = self.source if isinstance(self.source, Moments) else self.frames
+        return Clip, (self.states, frames, self.views, self.prompt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,3 +154,7 @@ class ScoredClip:
                 "a scored clip needs one view index, one score and one embedding a view, "
                 f"got {self.views.shape}, {self.scores.shape} and {self.embeddings.shape}"
             )
+
+
+ROWS = tuple(field.name for field in fields(ScoredClip))
+"""What a scored clip consists of, each an array with a row a clip where clips are kept together."""

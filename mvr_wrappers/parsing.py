@@ -1,9 +1,10 @@
-"""Strict reading of plain values into settings, with errors that name the place, the key and the mend."""
+"""Strict reading of plain values into settings, with errors that name the place, the key and what to do."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import typing
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, cast
@@ -71,7 +72,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _explain(kind: type, error: ValidationError, where: str) -> str:
-    """Turns pydantic's report into one sentence that names the place, the key and the mend."""
+    """Turns pydantic's report into one sentence that names the place, the key and what to do."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     place = ".".join(part for part in (where, *path) if part)
@@ -83,10 +84,10 @@ def _explain(kind: type, error: ValidationError, where: str) -> str:
         return f"{place} is missing; add it"
     if first["type"] != "value_error":
         return f"{place}: {first['msg']}, got {first['input']!r}"
-    # One of our own checks, which says what it got; those of a section begin with its name: "clip.length is 0; ..."
+    # One of our own checks, which says what it got. Most begin with the name of the value: "clip.length is 0; ..."
     message = first["msg"].removeprefix("Value error, ")
-    section, dot, _ = message.partition(".")
-    return place.removesuffix(section) + message if dot and place.endswith(section) else f"{place}: {message}"
+    name = re.match(r"\w*", message)[0]  # type: ignore[index]  # it matches anything
+    return place.removesuffix(name) + message if name and place.endswith(name) else f"{place}: {message}"
 
 
 def _fields_at(kind: Any, path: list[str]) -> list[str]:

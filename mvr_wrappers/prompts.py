@@ -1,4 +1,4 @@
-"""The prompt of one episode: `env.reset(options={"prompt": "..."})`."""
+"""Prompts: what counts as one, and those of single episodes: `env.reset(options={"prompt": "..."})`."""
 
 from __future__ import annotations
 

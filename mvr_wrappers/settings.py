@@ -5,8 +5,10 @@ Defaults are this package's; the `paper` preset of registry.yaml holds the publi
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 from pydantic import with_config
@@ -26,11 +28,23 @@ __all__ = [
     "RelevanceSettings",
     "RewardSettings",
     "ScheduleSettings",
+    "checked_weight",
     "merge",
     "parse",
 ]
 
 Method = Literal["mvr"]
+
+
+def checked_weight(weight: object) -> float:
+    """Returns w, the weight of the VLM reward, if it can be one.
+
+    Raises:
+        ConfigError: it is no finite number of at least 0.
+    """
+    if isinstance(weight, bool) or not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
+        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
+    return float(weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ so that a new snapshot does not recompile it::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.arrays import Arrays, group, nested
+from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.settings import RewardSettings
 
 Array = Any  # an array of whichever library `xp` is
@@ -96,9 +96,10 @@ def reward_table(relevances: ArrayLike, tau: float, *, parity: bool, knots: int 
     if references.size == 0:
         raise ConfigError("a reward needs reference states; score at least one clip before building a snapshot")
     grid = np.linspace(-1.0, 1.0, knots)
-    # One knot at a time: memory stays that of the references, however many there are.
-    values = np.array([-np.logaddexp(0.0, (references - f) / tau).mean() for f in grid])
-    return (values + np.log(2.0) if parity else values).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # `RewardSnapshot.check_finite` says it in words
+        # One knot at a time: memory stays that of the references, however many there are.
+        values = np.array([-np.logaddexp(0.0, (references - f) / tau).mean() for f in grid])
+        return (values + np.log(2.0) if parity else values).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,10 +151,43 @@ class RewardSnapshot:
             weight: w of the shaping term.
             reward: baseline, rule, gamma and bound.
             version: number of this update, from 1.
+
+        Raises:
+            ConfigError: there are no reference states.
+            NonFiniteError: the reward would be NaN or infinite somewhere.
         """
         net = RelevanceNet(*(np.array(part, np.float32) for part in net))
         table = reward_table(reference_relevances, tau, parity=reward.baseline == "parity")
-        return cls(net, table, weight, reward.rule, reward.gamma, reward.bound, version)
+        snapshot = cls(net, table, weight, reward.rule, reward.gamma, reward.bound, version)
+        snapshot.check_finite()
+        return snapshot
+
+    @property
+    def state_dim(self) -> int | None:
+        """D, the size of the states it was learned on; None before the first update."""
+        return None if self.net is None else len(self.net.mean)
+
+    def check_finite(self) -> None:
+        """Makes sure that it shapes every state with a finite number, before any agent learns from it.
+
+        Not done by the constructor: JAX makes snapshots of tracers.
+
+        Raises:
+            NonFiniteError: an array holds NaN or infinity, or the weighted term exceeds float32.
+        """
+        named = {"table": self.table} if self.net is None else {"table": self.table, **self.net._asdict()}
+        broken = [name for name, array in named.items() if not np.isfinite(array).all()]
+        if broken:
+            raise NonFiniteError(
+                f"this reward has NaN or infinite values in {', '.join(broken)}: relevance.tau is too small for "
+                "float32 (the paper uses 0.1), or relevance was learned on numbers that are too large"
+            )
+        # Of the two rules the potential one reaches further: w (gamma Phi' - Phi).
+        most = self.weight * (1.0 + self.gamma) * float(np.abs(self.table).max(initial=0.0))
+        if not most <= float(np.finfo(np.float32).max):
+            raise NonFiniteError(
+                f"shaping with weight {self.weight} reaches {most:.3g}, past float32; lower the weight"
+            )
 
     def relevance(self, states: Array, xp: Any = np) -> Array:
         """Returns f(s): (N, D) -> float32 (N,); zeros before the first update."""
@@ -216,16 +250,19 @@ class RewardSnapshot:
             "bound": np.array(np.inf if self.bound is None else self.bound),
             "version": np.array(self.version),
         }
-        net = {} if self.net is None else {f"net.{name}": part for name, part in self.net._asdict().items()}
-        return {**scalars, "table": self.table, **net}
+        net = {} if self.net is None else self.net._asdict()
+        return {**scalars, "table": self.table, **nested(net=net)}
 
     @classmethod
-    def from_state_dict(cls, arrays: Mapping[str, NDArray[Any]]) -> RewardSnapshot:
-        """Rebuilds the snapshot that `state_dict` described."""
-        names = [f"net.{name}" for name in RelevanceNet._fields]
-        bound = float(arrays["bound"])
-        return cls(
-            net=RelevanceNet(*(arrays[name] for name in names)) if names[0] in arrays else None,
+    def from_state_dict(cls, arrays: Arrays) -> RewardSnapshot:
+        """Rebuilds the snapshot that `state_dict` described.
+
+        Raises:
+            NonFiniteError: see `check_finite`.
+        """
+        net, bound = group(arrays, "net"), float(arrays["bound"])
+        snapshot = cls(
+            net=RelevanceNet(**net) if net else None,
             table=arrays["table"],
             weight=float(arrays["weight"]),
             rule=str(arrays["rule"]),
@@ -233,6 +270,8 @@ class RewardSnapshot:
             bound=None if np.isinf(bound) else bound,
             version=int(arrays["version"]),
         )
+        snapshot.check_finite()
+        return snapshot
 
     def _evaluate(self, function: Any, arrays: tuple[Any, ...], states: Array, xp: Any) -> Array:
         """Calls `function(*arrays, states, xp)` with arrays of `xp`; in chunks in NumPy."""

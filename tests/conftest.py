@@ -26,6 +26,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return collection_path.name.startswith("test_jax_") != config.getoption("--jax") or None
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    """Says which tests this process leaves out, and how to run them."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    of_jax = sum(name.startswith("test_jax_") for name in names)
+    if config.getoption("--jax"):
+        return f"left out: the {len(names) - of_jax} files that do not load JAX: run them without --jax"
+    return f"left out: the {of_jax} files test_jax_*.py, which load JAX: run them with --jax"
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -33,7 +33,7 @@ def test_frames_are_increasing_and_inside_the_clip_at_every_size() -> None:
         for frames in range(1, length + 1):
             indices = frame_indices(length, frames)
             assert len(indices) == frames
-            assert 0 <= indices[0] and indices[-1] < length
+            assert indices[0] >= 0 and indices[-1] < length
             assert (np.diff(indices) > 0).all()
 
 

@@ -18,6 +18,7 @@ from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
 from tests.support.clip_factory import make_clips
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import present
 from tests.support.paths import ROOT
 from tests.support.scored_clips import constant_clip, make_scored
 from tests.support.tiny_task import RELEVANCE, SCHEDULE, learned_engine
@@ -39,7 +40,7 @@ def test_1_clips_are_not_scrambled_between_storage_and_training(monkeypatch):
     dataset = ClipDataset(100, rng)
     dataset.add(clips)
     lived = {state.tobytes() for clip in clips for state in clip.states}
-    embedded = []
+    embedded: list[np.ndarray] = []
     embed = RelevanceModel.embed
     monkeypatch.setattr(RelevanceModel, "embed", lambda self, s: embedded.append(s.numpy().copy()) or embed(self, s))
     for states_per_clip in (None, 3):
@@ -78,7 +79,7 @@ def test_3_reference_relevances_are_refreshed_by_every_update(rng):
         dataset.add(clips)
         references.offer(clips, dataset.view_offsets)
         trainer.update(dataset)
-        model = trainer.model
+        model = present(trainer.model)
         snapshot = RewardSnapshot.build(
             *(model.net(), references.relevances(model)),
             tau=0.1,
@@ -113,13 +114,14 @@ def test_4_training_reaches_the_direction_through_its_normalisation():
     settings = dataclasses.replace(settings, states_per_clip=None)
     trainer = RelevanceTrainer(settings, np.random.default_rng(2))
     trainer.update(dataset)
-    trainer.model.zero_grad()
+    model = present(trainer.model)
+    model.zero_grad()
     states = torch.from_numpy(dataset.sample(np.random.default_rng(3), 8, None).states)
-    trainer.model(states).sum().backward()
-    gradient = trainer.model.direction.grad
+    model(states).sum().backward()
+    gradient = present(model.direction.grad)
     assert gradient.norm() > 0
     # Moving along the direction changes nothing, so the gradient has no part along it.
-    assert abs((gradient @ trainer.model.unit_direction).item()) < 1e-5 * gradient.norm().item()
+    assert abs((gradient @ model.unit_direction).item()) < 1e-5 * gradient.norm().item()
 
 
 @pytest.mark.parametrize("n_envs", [1, 3])
@@ -133,9 +135,9 @@ def test_5_relabelling_works_with_one_env_and_does_not_add_up(n_envs):
     for _ in range(40):
         states = rng.normal(size=(2, n_envs, 4)).astype(np.float32)
         infos = [{"task_reward": 1.0, "shaping": 7e7} for _ in range(n_envs)]  # a label that no difference can mend
-        buffer.add(*states, rng.normal(size=(n_envs, 2)), np.ones(n_envs), np.zeros(n_envs, bool), infos)
+        buffer.add(*states, rng.normal(size=(n_envs, 2)), np.full(n_envs, 7e7), np.zeros(n_envs, bool), infos)
     for _ in range(3):
-        engine._learner.snapshot = dataclasses.replace(engine.snapshot, version=engine.version + 1)
+        engine.publish(engine.snapshot)
         buffer.sample(8)
         expected = engine.shape(buffer.observations[:40].reshape(-1, 4)).reshape(40, n_envs)
         np.testing.assert_allclose(buffer.shaping[:40], expected, rtol=1e-5, atol=1e-6)

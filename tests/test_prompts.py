@@ -17,11 +17,14 @@ from mvr_wrappers import (
     FilmedEnv,
     MultiViewVLMRewardVectorWrapper,
     MultiViewVLMRewardWrapper,
+    RewardEngine,
+    get_task,
 )
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.prompts import prompts_of_each, take_prompt
+from mvr_wrappers.prompts import checked_prompt, prompts_of_each, take_prompt
+from mvr_wrappers.scorers import load_scorer
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, EndingEnv, learned_engine
+from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, EndingEnv, learned_engine, waiting
 
 OWN, RED, BLUE = "a ball", "a red ball", "a blue ball"
 
@@ -39,13 +42,31 @@ class Watched(EndingEnv):
 
 
 def shaped(env: gym.Env[Any, Any] | None = None, **options: Any) -> MultiViewVLMRewardWrapper:
-    given = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
+    given: Any = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
     return MultiViewVLMRewardWrapper(env or Watched(), OWN, **given)
 
 
 def play(env: Any, prompt: str | None, steps: int = 12) -> list[dict[str, Any]]:
     env.reset(options=None if prompt is None else {"prompt": prompt})
     return [env.step(env.action_space.sample())[4] for _ in range(steps)]
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        checked_prompt,
+        lambda prompt: load_scorer("pocket", "cpu").embed_text(["a ball", prompt]),
+        lambda prompt: get_task("tiny", prompt=prompt),
+        lambda prompt: RewardEngine(prompt, FakeScorer()),
+        lambda prompt: take_prompt({"prompt": prompt}),
+    ],
+    ids=["function", "scorer", "task", "engine", "reset"],
+)
+def test_a_blank_prompt_is_refused_with_one_sentence_at_every_door(door: Callable[[str], Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"prompt is ' \\n'; write one sentence that says what the behaviour looks like$"
+    ):
+        door(" \n")
 
 
 class TestOptions:
@@ -96,8 +117,8 @@ class TestOneEnv:
         play(env, RED, steps=9)  # cut short by the next reset: its clips are red all the same
         play(env, BLUE)
         play(env, None)
-        waiting = {prompt: len(engine._pool) for prompt, engine in env.engines.items()}
-        assert waiting == {OWN: 2 * 3, RED: 3 + 2, BLUE: 3}  # of 13 states: starts 0, 4, 5; of 10: 0, 2
+        # Of 13 states: starts 0, 4, 5; of 10: 0, 2
+        assert waiting(env.engines) == {OWN: 2 * 3, RED: 3 + 2, BLUE: 3}
         steps = {prompt: engine.metrics()["env_steps"] for prompt, engine in env.engines.items()}
         assert steps == {OWN: 24, RED: 21, BLUE: 12}
 
@@ -128,10 +149,10 @@ class TestOneEnv:
         env.reset(options={})
         assert base.seen == [None, None, {"low": 1}, {"low": 2}, {}]
 
-    def test_without_shaping_it_is_left_out_too(self) -> None:
+    def test_without_shaping_it_is_left_out_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         base = Watched()
         env = gym.make("MVR/tiny", shaping=False)
-        env.unwrapped.reset = base.reset
+        monkeypatch.setattr(env.unwrapped, "reset", base.reset)
         env.reset(options={"prompt": RED})
         assert base.seen == [None]
 
@@ -141,7 +162,7 @@ class TestOneEnv:
             for prompt in (None, RED, BLUE):
                 play(env, prompt)
         env.reset()
-        assert [len(engine._pool) for engine in env.engines.values()] == [3, 3, 3]
+        assert list(waiting(env.engines).values()) == [3, 3, 3]
 
     def test_a_bad_prompt_leaves_the_episode_as_it_was(self) -> None:
         env = shaped()
@@ -191,7 +212,7 @@ class Asks(gym.Wrapper[Any, Any, Any, Any]):
 def vector(
     mode: AutoresetMode, kind: Any = SyncVectorEnv, make: Callable[[int], Any] = filmed, **options: Any
 ) -> MultiViewVLMRewardVectorWrapper:
-    given = {"scorer": FakeScorer(), "schedule": {"score_every": 10**9, "update_every": 10**9}} | options
+    given: Any = {"scorer": FakeScorer(), "schedule": {"score_every": 10**9, "update_every": 10**9}} | options
     venv = kind([partial(make, last) for last in (9, 12)], autoreset_mode=mode)
     return MultiViewVLMRewardVectorWrapper(venv, given.pop("prompt", OWN), **given)
 
@@ -214,7 +235,11 @@ class TestVector:
         expected = [(RED if t < turn else OWN, BLUE if t < turn + 3 else OWN) for t in range(16)]
         assert told(venv, 16) == expected
         venv.filmstrip()  # takes what other processes still hold
-        assert {prompt: len(engine._pool) for prompt, engine in venv.engines.items()} == {OWN: 0, RED: 2, BLUE: 3}
+        assert waiting(venv.engines) == {
+            OWN: 0,
+            RED: 2,
+            BLUE: 3,
+        }
         venv.reset(options={"prompt": RED})
         assert told(venv, 1) == [(RED, RED)]
         venv.close()
@@ -228,7 +253,7 @@ class TestVector:
         assert told(venv, 3) == [(BLUE, RED)] * 3
         venv.reset(options={"reset_mask": np.array([False, True])})
         assert told(venv, 1) == [(BLUE, OWN)]
-        assert [len(engine._pool) for engine in venv.engines.values()] == [0, 2 + 3, 0]
+        assert list(waiting(venv.engines).values()) == [0, 2 + 3, 0]
         venv.close()
 
     def test_bad_prompts_are_refused_here(self, kind: Any) -> None:
@@ -263,6 +288,7 @@ class TestStableBaselines:
         inner = getattr(vec_env, kind)([partial(filmed, 9), partial(filmed, 12)])
         schedule = {"score_every": 10**9, "update_every": 10**9}
         venv = MultiViewVLMRewardVecEnv(inner, OWN, scorer=FakeScorer(), schedule=schedule)
+        bad: Any
         for bad in ({"prompt": ""}, [{"prompt": RED}, {"prompt": 4}]):
             with pytest.raises(ConfigError, match="write one sentence"):
                 venv.set_options(bad)
@@ -274,7 +300,11 @@ class TestStableBaselines:
             said.append(tuple(info["prompt"] for info in infos))
         assert said == [(RED if t < 9 else OWN, BLUE if t < 12 else OWN) for t in range(14)]
         venv.filmstrip()  # takes what another process still holds
-        assert {prompt: len(engine._pool) for prompt, engine in venv.engines.items()} == {OWN: 0, RED: 2, BLUE: 3}
+        assert waiting(venv.engines) == {
+            OWN: 0,
+            RED: 2,
+            BLUE: 3,
+        }
         venv.set_options({"prompt": BLUE})
         venv.reset()
         assert [info["prompt"] for info in venv.step(np.zeros((2, 2), np.float32))[3]] == [BLUE, BLUE]

@@ -15,6 +15,7 @@ from mvr_wrappers.settings import (
     RelevanceSettings,
     RewardSettings,
     ScheduleSettings,
+    checked_weight,
     merge,
     parse,
 )
@@ -26,6 +27,13 @@ KINDS = [ClipSettings, RelevanceSettings, RewardSettings, ScheduleSettings]
 def test_defaults_survive_a_round_trip_through_plain_values(kind: type) -> None:
     assert parse(kind, dataclasses.asdict(kind()), "here") == kind()
     assert parse(kind, {}, "here") == kind()
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much", True, None])
+def test_a_weight_is_a_finite_number_of_at_least_zero(weight: Any) -> None:
+    assert [checked_weight(good) for good in (0, 0.5, np.float32(0.25))] == [0.0, 0.5, 0.25]
+    with pytest.raises(ConfigError, match=r"weight is .*; give a finite number, at least 0"):
+        checked_weight(weight)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,7 +77,7 @@ def test_what_is_no_mapping_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^clip: .*got 64"):
         parse(ClipSettings, 64, "clip")
     with pytest.raises(ConfigError, match="clip must be a mapping of settings, got 64"):
-        merge(ClipSettings(), 64, "clip")  # type: ignore[arg-type]
+        merge(ClipSettings(), 64, "clip")
 
 
 POSITIVE = {
@@ -96,9 +104,10 @@ def test_zero_and_negative_sizes_are_refused_by_constructor_and_parser(kind: typ
 
 @pytest.mark.parametrize("name", ["representation_weight", "weight_decay", "min_total_steps"])
 def test_weights_may_be_zero_but_not_negative(name: str) -> None:
-    assert getattr(RelevanceSettings(**{name: 0}), name) == 0
+    zero: dict[str, Any] = {name: 0}
+    assert getattr(RelevanceSettings(**zero), name) == 0
     with pytest.raises(ConfigError, match=f"{name} is -1; it must not be negative"):
-        RelevanceSettings(**{name: -1})
+        RelevanceSettings(**{name: zero[name] - 1})
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.relevance.model import RelevanceModel
+from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.settings import RewardSettings
-from mvr_wrappers.snapshot import CHUNK, KNOTS, RelevanceNet, RewardSnapshot, relevance, reward_table, vlm_reward
+from mvr_wrappers.snapshot import CHUNK, KNOTS, RewardSnapshot, relevance, reward_table, vlm_reward
+from tests.support.snapshots import RULES, identity_net, make_net, make_snapshot
 
 LOG_2 = 0.69314718
-RULES = [RewardSettings(), RewardSettings(rule="potential"), RewardSettings(baseline="none", bound=None)]
-
-
-def make_net(rng: np.random.Generator, dim: int = 3, hidden: int = 16) -> RelevanceNet:
-    model = RelevanceModel(dim, hidden, torch.Generator().manual_seed(int(rng.integers(100))))
-    model.set_standardisation(rng.normal(size=dim), rng.uniform(0.5, 2, size=dim))
-    return model.net()
-
-
-def identity_net() -> RelevanceNet:
-    """A net of two inputs whose relevance is known: f(s) = s_0 / |s| for s_0, s_1 >= 0."""
-    eye, zero = np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
-    return RelevanceNet(zero, zero + 1, eye, zero, eye, zero, np.array([1, 0], np.float32))
-
-
-def make_snapshot(rng: np.random.Generator, reward: RewardSettings | None = None, **changes) -> RewardSnapshot:
-    options = {"tau": 0.1, "weight": 0.5, "version": 1, **changes}
-    net = options.pop("net", None) or make_net(rng)
-    references = options.pop("references", None)
-    references = rng.uniform(-1, 1, (4, 8)) if references is None else references
-    return RewardSnapshot.build(net, references, reward=reward or RewardSettings(), **options)
 
 
 def exact_reward(f: np.ndarray, references: np.ndarray, tau: float) -> np.ndarray:
@@ -241,7 +221,8 @@ def test_no_reference_state_is_an_error(rng):
 @pytest.mark.parametrize("first", [True, False])
 def test_save_and_restore(rng, tmp_path, reward, first):
     snapshot = RewardSnapshot.zero(0.25, reward) if first else make_snapshot(rng, reward, weight=0.25, version=3)
-    np.savez(tmp_path / "snapshot.npz", **snapshot.state_dict())
+    saved: dict[str, Any] = snapshot.state_dict()
+    np.savez(tmp_path / "snapshot.npz", **saved)
     with np.load(tmp_path / "snapshot.npz", allow_pickle=False) as arrays:
         restored = RewardSnapshot.from_state_dict(arrays)
     states, after = rng.normal(size=(2, 9, 3))
@@ -255,7 +236,8 @@ def test_torch_computes_the_same(rng, reward):
     snapshot = make_snapshot(rng, reward)
     states, after = rng.normal(size=(2, 50, 3)).astype(np.float32)
     terminated = rng.random(50) < 0.3
-    found = snapshot.shape(*(torch.from_numpy(array) for array in (states, after, terminated)), xp=torch)
+    of_torch: Any = [torch.from_numpy(array) for array in (states, after, terminated)]
+    found: Any = snapshot.shape(of_torch[0], of_torch[1], of_torch[2], xp=torch)
     assert isinstance(found, torch.Tensor) and found.dtype == torch.float32
     np.testing.assert_allclose(found, snapshot.shape(states, after, terminated), atol=1e-5)
     assert RewardSnapshot.zero().shape(torch.from_numpy(states), xp=torch).shape == (50,)
@@ -264,3 +246,24 @@ def test_torch_computes_the_same(rng, reward):
 def test_snapshot_needs_no_torch():
     code = "import sys, mvr_wrappers.snapshot; assert not {'torch', 'jax', 'mujoco'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("tau", [1e-40, 1e-60, 1e-300])
+def test_a_table_that_is_not_finite_is_refused(rng, tau):
+    with pytest.raises(NonFiniteError, match=r"infinite values in table: relevance\.tau is too small"):
+        make_snapshot(rng, tau=tau)
+    assert np.isfinite(make_snapshot(rng, tau=1e-30).shape(rng.normal(size=(50, 3)))).all()
+
+
+@pytest.mark.parametrize("reward", RULES)
+def test_a_term_that_is_not_finite_is_refused(rng, reward):
+    with pytest.raises(NonFiniteError, match=r"weight 1e\+38 reaches .* past float32; lower the weight"):
+        make_snapshot(rng, reward, weight=1e38)
+
+
+@pytest.mark.parametrize("name", ["table", "net/direction", "net/weight_1"])
+def test_a_file_with_nan_is_refused(rng, name):
+    arrays = make_snapshot(rng).state_dict()
+    arrays[name] = np.full_like(arrays[name], np.nan)
+    with pytest.raises(NonFiniteError, match=f"infinite values in {name.removeprefix('net/')}"):
+        RewardSnapshot.from_state_dict(arrays)

@@ -38,7 +38,9 @@ except MissingExtraError as error:
 
 def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONPYCACHEPREFIX")}
-    return subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=400)
+    return subprocess.run(
+        [str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=400
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,16 @@ def test_the_wheel_carries_data_and_both_packages(wheel: Path) -> None:
         "mvr_wrappers/scorers/pocket/data/pocket.safetensors",
     } <= names
     assert not [name for name in names if name.startswith(("tests/", "agents/", "tools/"))]
+
+
+def test_the_wheel_carries_every_module_and_no_other(wheel: Path) -> None:
+    found = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    folders = {"mvr_wrappers": ROOT / "mvr_wrappers", "mvr_agents": ROOT / "agents"}
+    assert found == {
+        f"{package}/{path.relative_to(folder).as_posix()}"
+        for package, folder in folders.items()
+        for path in folder.rglob("*.py")
+    }
 
 
 @pytest.mark.slow

@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import ScorerSettings
+
 
 @dataclass(frozen=True, slots=True)
 class EvalArgs:
@@ -51,15 +54,15 @@ class FilmArgs:
     outputs: Path = Path("outputs")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreArgs:
+@documented(ScorerSettings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreArgs(ScorerSettings):
     """Score the clips of a video, or a task's random and scripted behaviour view by view, against sentences.
 
     Attributes:
         source: a video file, or a task: a name that `mvr tasks` lists, or FILE.yaml:NAME for one of your own file.
         sentences: what to score against; none takes the task's own prompt.
         scorer: the video-language model; without it, the task's, and pocket for a video.
-        weights: local file of its weights.
         baseline_prompt: what is seen whatever happens, such as "a robot arm at a table": scores then leave out part of
             what does not lie between it and the sentence; without it, the task's own.
         alpha: strength of that, from 0 to 1.
@@ -69,12 +72,12 @@ class ScoreArgs:
         overlap: share of such a clip that the next one shows again.
         outputs: where the picture is written, OUTPUTS/<task>/score.png or OUTPUTS/score/<video>.png.
         device: of the scorer: auto, cpu, cuda, cuda:N.
+        {options}
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK-OR-VIDEO")]
     sentences: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[SENTENCE ...]")] = ()
     scorer: str | None = None
-    weights: Path | None = None
     baseline_prompt: str | None = None
     alpha: float | None = None
     episodes: int = 2
@@ -98,12 +101,12 @@ class TasksArgs:
 
 @dataclass(frozen=True, slots=True)
 class DoctorArgs:
-    """Look at what a run needs on this machine, and say for each problem what mends it."""
+    """Look at what a run needs on this machine, and say for each problem what fixes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadArgs:
-    """Download the files of scorers from the model hub, checked against the checksums it states.
+    """Download the files of scorers from the model hub, at pinned revisions.
 
     Attributes:
         scorers: names of scorers, such as viclip-l or clip-l.

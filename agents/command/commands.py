@@ -18,7 +18,7 @@ from mvr_wrappers.tasks.registry import get_task, load_registry
 def train(config: TrainConfig) -> int:
     """Trains, and prints what the run did."""
     from mvr_agents.runs.report import report
-    from mvr_agents.runs.training import train as run_training
+    from mvr_agents.training import train as run_training
 
     run = run_training(config, notify=say)
     console.print(report(run))
@@ -55,7 +55,7 @@ def film(args: FilmArgs) -> int:
     video = args.outputs / spec.name / "film" / f"{Path(args.policy).name}.mp4"
     with console.status(f"filming the {args.policy} policy"):
         paths = film_task(
-            *(spec, args.policy, video), size=args.size, every=args.every, quality=args.quality, seed=args.seed
+            spec, args.policy, video, size=args.size, every=args.every, quality=args.quality, seed=args.seed
         )
     say_files(*paths)
     return 0
@@ -85,7 +85,7 @@ def tasks(args: TasksArgs) -> int:
 
 
 def doctor(args: DoctorArgs) -> int:
-    """Prints what the doctor finds; 1 if something must be mended before anything works."""
+    """Prints what the doctor finds; 1 if something must be fixed before anything works."""
     from mvr_agents.command.doctor import diagnose
 
     colors = {"ok": "green", "note": "yellow", "problem": "bold red"}

@@ -178,8 +178,30 @@ def _weights() -> Iterator[Check]:
     else:
         yield Check("weights pocket", "problem", f"missing: {WEIGHTS}", "install the package again")
     for name, files in hub.HUB.items():
-        if files.missing:
+        local = _local_weights(name) if files.missing else None
+        if local is not None:
+            yield local
+        elif files.missing:
             remedy = f"mvr download {name}; or put the files of {files.repo}, revision {files.revision}, there by hand"
             yield Check(f"weights {name}", "note", f"{', '.join(files.missing)} missing in {files.folder}", remedy)
         else:
             yield Check(f"weights {name}", "ok", str(files.folder))
+
+
+def _local_weights(name: str) -> Check | None:
+    """Looks for a ViCLIP where its users keep one, outside the hub's cache; None if it is not there."""
+    from mvr_wrappers.scorers.hub import VOCABULARY
+    from mvr_wrappers.scorers.viclip.files import AUTHORS_FILES, AUTHORS_FOLDER, VARIABLE, local_files
+
+    try:
+        found = local_files(name) if name in AUTHORS_FILES else None
+    except MVRError as error:
+        return Check(f"weights {name}", "problem", str(error), f"unset {VARIABLE}, or let it name a folder")
+    if found is None or found.weights is None:
+        return None
+    if found.vocabulary is None:
+        remedy = f"put {VOCABULARY} beside it, or pass vocabulary="
+        return Check(f"weights {name}", "note", f"{found.weights}, without its vocabulary", remedy)
+    named = found.folder == AUTHORS_FOLDER  # there only where it is named; in the variable's folder by itself
+    remedy = f"pass weights={found.folder}, or set {VARIABLE}={found.folder}" if named else ""
+    return Check(f"weights {name}", "ok", f"{found.weights} and {found.vocabulary.name}", remedy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +14,8 @@ from mvr_agents.command.terminal import console, progress, say_files
 from mvr_agents.pictures.score_figure import ScoredFilm, draw_scores
 from mvr_agents.pictures.scoring import BehaviourScores, behaviours, score_behaviours, score_video, separation
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.scorers import Scorer, load_scorer
+from mvr_wrappers.options import ScorerSettings, chosen
+from mvr_wrappers.scorers import Goal, load_scorer
 from mvr_wrappers.tasks.registry import get_task
 
 VIDEOS = {".avi", ".gif", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
@@ -33,9 +35,10 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
     """Prints a row a clip and a column a sentence, the best clip of each sentence in bold."""
     if not args.sentences:
         raise ConfigError(f'nothing to score {path} against; give sentences: mvr score {path} "a robot walking"')
-    scorer = _load(args, args.scorer or "pocket", args.baseline_prompt, args.alpha or 0.0)
+    scorer = load_scorer(args.scorer or "pocket", args.device, **chosen(ScorerSettings, args))
+    goal = Goal.embed(scorer, args.sentences, args.baseline_prompt, args.alpha or 0.0)
     with console.status("reading and scoring"):
-        film = score_video(path, scorer, args.sentences, args.seconds, args.overlap)
+        film = score_video(path, scorer, goal, args.seconds, args.overlap)
     table = Table("seconds", *(escape(sentence) for sentence in args.sentences), title=escape(path.name))
     table.caption = f"{scorer.name}: score of each clip; bold: the best clip for the sentence"
     best = film.psi.argmax(axis=0)
@@ -54,12 +57,14 @@ def _score_video(path: Path, args: ScoreArgs) -> None:
 
 def _score_task(args: ScoreArgs) -> None:
     """Prints a table a sentence, one row a view."""
-    spec = get_task(args.source, scorer=args.scorer, baseline_prompt=args.baseline_prompt, alpha=args.alpha)
+    given: dict[str, Any] = {"scorer": args.scorer, "baseline_prompt": args.baseline_prompt, "alpha": args.alpha}
+    spec = get_task(args.source, **given, **chosen(ScorerSettings, args))
     sentences = args.sentences or (spec.prompt,)
-    scorer = _load(args, spec.scorer, spec.baseline_prompt, spec.alpha)
+    scorer = load_scorer(spec.scorer, args.device, **chosen(ScorerSettings, spec))
+    goal = Goal.embed(scorer, sentences, spec.baseline_prompt, spec.alpha)
     scores: list[BehaviourScores] = []
     with progress("filming and scoring", args.episodes * len(behaviours(spec))) as tick:
-        scores.extend(score_behaviours(spec, scorer, sentences, args.episodes, args.seed, tick))
+        scores.extend(score_behaviours(spec, scorer, goal, args.episodes, args.seed, tick))
     counts = ", ".join(f"{len(each.psi)} {each.behaviour} clips" for each in scores)
     for number, sentence in enumerate(sentences):
         table = _views_table(scores, number, escape(f'"{sentence}"'))
@@ -72,11 +77,6 @@ def _score_task(args: ScoreArgs) -> None:
         args.outputs / spec.name / "score.png",
         f"{spec.name}: the first episode, scored by {spec.scorer}",
     )
-
-
-def _load(args: ScoreArgs, name: str, baseline_prompt: str | None, alpha: float) -> Scorer:
-    """Loads what is to score."""
-    return load_scorer(name, args.device, weights=args.weights, baseline_prompt=baseline_prompt, alpha=alpha)
 
 
 def _views_table(scores: Sequence[BehaviourScores], number: int, title: str) -> Table:

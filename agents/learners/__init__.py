@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
@@ -32,22 +33,29 @@ class LearnerModule(Protocol):
         seed: int,
         device: str = "auto",
         log_dir: Path | None = None,
-        relabel: bool = True,
     ) -> OffPolicyAlgorithm:
         """Returns an untrained agent.
 
         Args:
-            venv: what it learns on; `settings["n_envs"]` plays no part here.
+            venv: what it learns on; `settings["n_envs"]` plays no part here. Where an engine shapes it, the shaping of
+                stored transitions follows that engine.
             settings: hyper-parameters; `train_freq` counts vector steps.
             seed: of networks, exploration and replay; also seeds the venv and Python's, NumPy's and torch's generators.
             device: auto, cpu, cuda, cuda:N.
             log_dir: where TensorBoard files go; None writes none.
-            relabel: where an engine shapes the venv, recompute the stored shaping at each of its updates.
         """
         ...
 
     def load(self, path: Path, device: str) -> OffPolicyAlgorithm:
         """Returns the agent saved at `path`."""
+        ...
+
+    def losses(self, agent: OffPolicyAlgorithm) -> Mapping[str, float]:
+        """Returns means over the gradient steps of the agent's last training; empty before the first.
+
+        Keys are `actor_loss`, `critic_loss`, `ent_coef` (the entropy coefficient) and, where that is learned,
+        `ent_coef_loss`.
+        """
         ...
 
     def wait(self, agent: OffPolicyAlgorithm) -> None:

@@ -10,8 +10,18 @@ from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.settings import AgentSettings
 
 _PASSED_ON = (
-    *("batch_size", "buffer_size", "learning_starts", "train_freq", "gradient_steps", "tau", "gamma", "n_steps"),
-    *("ent_coef", "top_quantiles_to_drop_per_net", "use_sde", "sde_sample_freq"),
+    "batch_size",
+    "buffer_size",
+    "learning_starts",
+    "train_freq",
+    "gradient_steps",
+    "tau",
+    "gamma",
+    "n_steps",
+    "ent_coef",
+    "top_quantiles_to_drop_per_net",
+    "use_sde",
+    "sde_sample_freq",
 )
 
 

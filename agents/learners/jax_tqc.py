@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import jax  # noqa: E402 - after the sentence that says what to install
 
 from mvr_agents.learners.hyper import tqc_arguments  # noqa: E402
 from mvr_agents.tqc.algorithm import TQC  # noqa: E402
+from mvr_agents.tqc.policy import TQCPolicy  # noqa: E402
+from mvr_agents.tqc.replay import DeviceReplayBuffer  # noqa: E402
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -27,7 +30,6 @@ def make(
     seed: int,
     device: str = "auto",
     log_dir: Path | None = None,
-    relabel: bool = True,
 ) -> TQC:
     """Returns an untrained agent, see `LearnerModule.make`.
 
@@ -37,8 +39,8 @@ def make(
     arguments = tqc_arguments(settings)
     arguments["policy_kwargs"]["layer_norm"] = settings["layer_norm"]
     return TQC(
-        *("MlpPolicy", venv),
-        replay_buffer_kwargs=None if relabel else {"engine": None},
+        "MlpPolicy",
+        venv,
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=device,
@@ -48,10 +50,18 @@ def make(
 
 def load(path: Path, device: str = "auto") -> TQC:
     """Returns the agent saved at `path`, without its replay buffer."""
-    return TQC.load(path, device=device)
+    # Classes are pickled by the place of their module: these are found wherever they lay when the file was written.
+    classes = {"policy_class": TQCPolicy, "replay_buffer_class": DeviceReplayBuffer}
+    return TQC.load(path, device=device, custom_objects=classes)
+
+
+def losses(agent: OffPolicyAlgorithm) -> Mapping[str, float]:
+    """Returns the losses of the last training, see `LearnerModule.losses`."""
+    assert isinstance(agent, TQC)
+    return agent.losses
 
 
 def wait(agent: OffPolicyAlgorithm) -> None:
     """Returns when the device has done the updates that were asked of it."""
     assert isinstance(agent, TQC)
-    jax.block_until_ready(agent.policy.learner)  # type: ignore[no-untyped-call]
+    jax.block_until_ready(agent.policy.train_state)  # type: ignore[no-untyped-call]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mvr_agents.extras import require
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
+LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
+
+
+class ReportingTQC(TQC):  # type: ignore[misc]  # sb3-contrib is not typed
+    """TQC of sb3-contrib that keeps the losses of its last training, which SB3's logger forgets when it writes them."""
+
+    losses: Mapping[str, float] = MappingProxyType({})
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Trains, see `TQC.train`."""
+        super().train(gradient_steps, batch_size)
+        logged = self.logger.name_to_value
+        self.losses = {name: float(logged[f"train/{name}"]) for name in LOSSES if f"train/{name}" in logged}
+
+
 def make(
     venv: VecEnv,
     settings: AgentSettings,
@@ -28,9 +45,8 @@ def make(
     seed: int,
     device: str = "auto",
     log_dir: Path | None = None,
-    relabel: bool = True,
-) -> TQC:
-    """Returns an untrained agent, see `LearnerModule.make`; with `relabel`, `RewardLogger` gives it the engine.
+) -> ReportingTQC:
+    """Returns an untrained agent, see `LearnerModule.make`; `RewardLogger` gives it the engine.
 
     Warns if layer norm is asked for, which sb3-contrib's critics lack.
 
@@ -43,12 +59,13 @@ def make(
     if settings["layer_norm"]:
         warnings.warn("sb3-contrib's TQC has no layer norm: its critics are trained without", stacklevel=2)
     arguments = tqc_arguments(settings)
-    if relabel and isinstance(venv, MultiViewVLMRewardVecEnv):
+    if isinstance(venv, MultiViewVLMRewardVecEnv):
         # TQC tells the steps of its returns to a buffer that it chose itself alone.
         steps = {"n_steps": arguments.pop("n_steps"), "gamma": settings["gamma"]}
         arguments |= {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": steps}
-    return TQC(
-        *("MlpPolicy", venv),
+    return ReportingTQC(
+        "MlpPolicy",
+        venv,
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=resolve_device(device),
@@ -56,9 +73,16 @@ def make(
     )
 
 
-def load(path: Path, device: str = "auto") -> TQC:
+def load(path: Path, device: str = "auto") -> ReportingTQC:
     """Returns the agent saved at `path`, without its replay buffer."""
-    return TQC.load(path, device=resolve_device(device))
+    agent: ReportingTQC = ReportingTQC.load(path, device=resolve_device(device))
+    return agent
+
+
+def losses(agent: OffPolicyAlgorithm) -> Mapping[str, float]:
+    """Returns the losses of the last training, see `LearnerModule.losses`."""
+    assert isinstance(agent, ReportingTQC)
+    return agent.losses
 
 
 def wait(agent: OffPolicyAlgorithm) -> None:

@@ -1,9 +1,9 @@
-"""The pictures of a run: learning curves, the best and worst clips, and relevance along an episode."""
+"""The figures of a run: learning curves, and relevance along an episode."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,21 +21,6 @@ BLUE, ORANGE, GREEN, RED, GREY = "#2a6fbb", "#d9742b", "#2c8a57", "#b8373b", "#8
 DPI = 130
 
 Metrics = Mapping[str, NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Strip:
-    """One row of a filmstrip.
-
-    Attributes:
-        frames: uint8 (F, H, W, 3), RGB.
-        label: what stands to the left of it.
-        color: of the label.
-    """
-
-    frames: NDArray[np.uint8]
-    label: str
-    color: str = "black"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,36 +72,6 @@ def draw_curve(metrics: Metrics, path: Path, title: str) -> None:
             axes.legend(loc="best", fontsize=9)
         else:
             axes.text(0.5, 0.5, "not reported", transform=axes.transAxes, ha="center", va="center", color=GREY)
-    save_figure(figure, path)
-
-
-def draw_filmstrip(strips: Sequence[Strip], path: Path, title: str) -> None:
-    """Draws clips one below the other, time from left to right, each with its label to the left.
-
-    Args:
-        strips: the rows, at least one, all with the same number of frames.
-        path: the PNG file.
-        title: the heading.
-    """
-    n_frames, (height, width) = len(strips[0].frames), strips[0].frames.shape[1:3]
-    title = wrapped(title, 100)
-    label, heading, cell = 1.7, 0.4 + 0.25 * (title.count("\n") + 1), 1.25
-    row = cell * height / width
-    total_width, total_height = label + cell * n_frames + 0.1, heading + (row + 0.08) * len(strips) + 0.35
-    figure = new_figure(total_width, total_height, layout=None)
-    figure.text(0.1 / total_width, 1 - 0.15 / total_height, title, fontsize=13, va="top")
-    for i, strip in enumerate(strips):
-        bottom = 1 - (heading + (row + 0.08) * (i + 1)) / total_height
-        axes = figure.add_axes((label / total_width, bottom, cell * n_frames / total_width, row / total_height))
-        axes.imshow(np.concatenate(list(strip.frames), axis=1), aspect="auto", interpolation="lanczos")
-        axes.set_axis_off()
-        for edge in range(1, n_frames):
-            axes.axvline(edge * width - 0.5, color="white", linewidth=2)
-        middle = bottom + 0.5 * row / total_height
-        style: dict[str, Any] = {"color": strip.color, "fontsize": 11, "linespacing": 1.5}
-        figure.text(0.12 / total_width, middle, strip.label, va="center", **style)
-    right = (label + cell * n_frames) / total_width
-    figure.text(right, 0.1 / total_height, "time →", ha="right", color=GREY, fontsize=10)
     save_figure(figure, path)
 
 

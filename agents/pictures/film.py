@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 
 from mvr_agents.extras import require
-from mvr_agents.pictures.figures import Strip, draw_filmstrip
-from mvr_agents.pictures.run_pictures import FRAMES, rig_of, view_label
+from mvr_agents.pictures.run_pictures import FRAMES, rig_of, save_filmstrip, view_label
 from mvr_agents.pictures.video import tile, write_video
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.policies import make_policy
 from mvr_wrappers.clips import frame_indices
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import film_episode
+from mvr_wrappers.filming.filmstrip import Strip
 from mvr_wrappers.tasks.registry import TaskSpec
 
 DEFAULT_FPS = 30
@@ -47,13 +47,13 @@ def film_task(
 
     Raises:
         ConfigError: no such policy, or a size that cannot work.
-        MissingExtraError: PyAV, matplotlib or the env's package is not installed.
+        MissingExtraError: PyAV or the env's package is not installed.
         FilmingError: OpenGL cannot start.
     """
-    require("filming a task", "av", "matplotlib")
+    require("filming a task", "av")
     env = make_task_env(spec)
     name = policy if isinstance(policy, str) else "policy"
-    acting = make_policy(policy, spec, env.action_space, seed) if isinstance(policy, str) else policy
+    acting = make_policy(policy, spec, env, seed) if isinstance(policy, str) else policy
     episode = film_episode(env, acting, spec.rig, size=size, quality=quality, every=every, seed=seed)
     labels = [view_label(camera) for camera in rig_of(spec, env).views]
     fps = env.metadata.get("render_fps", DEFAULT_FPS) / every
@@ -62,10 +62,10 @@ def film_task(
     write_video(video, tile(episode.frames), fps)
     count = episode.frames.shape[1]
     shown = frame_indices(count, min(FRAMES, count))
-    strips = [Strip(frames[shown], label) for frames, label in zip(episode.frames, labels, strict=True)]
+    strips = [Strip(frames[shown], (label,)) for frames, label in zip(episode.frames, labels, strict=True)]
     solved = np.flatnonzero([info.get("is_success", False) for info in episode.infos])
     outcome = f"task return {episode.rewards.sum():,.1f}" + (f", solved at step {solved[0] + 1}" if len(solved) else "")
     title = f"{spec.name}: {name} policy, {len(episode.rewards)} steps, {outcome}"
-    strip = video.with_suffix(".png")
-    draw_filmstrip(strips, strip, title)
-    return video, strip
+    picture = video.with_suffix(".png")
+    save_filmstrip(picture, title, strips)
+    return video, picture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from PIL import Image
 
-from mvr_agents.pictures.figures import GREEN, RED, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from mvr_agents.pictures.figures import GREEN, RED, Trace, draw_curve, draw_relevance
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.run_dir import RunDirectory
@@ -15,6 +18,8 @@ from mvr_wrappers.clips import frame_indices
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.gallery import Gallery, Picture
 from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode, film_episode, find_mujoco
+from mvr_wrappers.filming.access import as_rig
+from mvr_wrappers.filming.filmstrip import Strip, draw_filmstrip
 from mvr_wrappers.tasks.registry import TaskSpec
 
 FRAMES = 8  # along an episode
@@ -58,7 +63,12 @@ def draw_clips(run: RunDirectory, spec: TaskSpec, gallery: Gallery, rig: CameraR
     strips = _strips(gallery.best, rig, "best", GREEN) + _strips(gallery.worst, rig, "worst", RED)
     if strips:
         title = f'{spec.name}: the clips of each view with the highest and the lowest score for\n"{spec.prompt}"'
-        draw_filmstrip(strips, run.filmstrip, title)
+        save_filmstrip(run.filmstrip, title, strips)
+
+
+def save_filmstrip(path: Path, title: str, strips: Sequence[Strip]) -> None:
+    """Writes rows of frames under a title to a PNG file."""
+    Image.fromarray(draw_filmstrip([(title, strips)])).save(path)
 
 
 def draw_episode(
@@ -100,7 +110,7 @@ def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:
 
 def rig_of(spec: TaskSpec, env: gym.Env[Any, Any]) -> CameraRig:
     """Returns the rig a task is filmed with: its own, else the one its model suggests."""
-    return CameraRig.default(find_mujoco(env)[0]) if spec.rig is None else CameraRig.from_config(spec.rig)
+    return as_rig(spec.rig, find_mujoco(env)[0])
 
 
 def view_label(camera: Camera) -> str:
@@ -122,7 +132,7 @@ def _strips(pictures: tuple[Picture, ...], rig: CameraRig, what: str, color: str
     for picture in pictures:
         seen.setdefault(tuple(picture.views.tolist()), picture)
     return [
-        Strip(frames, f"{what}, score {score:.3f}\n{view_label(rig.views[view])}", color)
+        Strip(frames, (f"{what}, score {score:.3f}", view_label(rig.views[view])), color)
         for picture in seen.values()
         for frames, view, score in zip(picture.frames, picture.views, picture.scores, strict=True)
     ]

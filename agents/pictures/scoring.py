@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from mvr_agents.pictures.video import read_clips
 from mvr_agents.runs.evaluate import evaluate
 from mvr_agents.runs.policies import has_scripted_policy, make_policy
 from mvr_wrappers.clips import Clip, clip_starts
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.scorers import Scorer
+from mvr_wrappers.scorers.checks import embed_videos
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.tasks.registry import TaskSpec
 
@@ -46,7 +47,7 @@ class BehaviourScores:
 def score_behaviours(
     spec: TaskSpec,
     scorer: Scorer,
-    sentences: Sequence[str],
+    goal: Goal,
     episodes: int,
     seed: int,
     tick: Callable[[], object] = lambda: None,
@@ -56,7 +57,7 @@ def score_behaviours(
     Args:
         spec: the task; random behaviour is filmed, and scripted behaviour where there is some.
         scorer: the video-language model.
-        sentences: P, what to score against.
+        goal: the P sentences to score against, as it sees them.
         episodes: of each behaviour.
         seed: episode i starts from seed + i.
         tick: called at the end of each episode, for a progress bar.
@@ -66,11 +67,10 @@ def score_behaviours(
     """
     if episodes < 1:
         raise ConfigError(f"{episodes} episodes to score; give at least 1")
-    goal = Goal.embed(scorer, list(sentences))
     clip = replace(spec.clip, views="all", film_every=1, image_size=spec.clip.image_size or scorer.image_size)
     for behaviour in behaviours(spec):
         env = FilmedEnv(make_task_env(spec), rig=spec.rig, clip=clip)
-        policy = make_policy(behaviour, spec, env.action_space, seed)
+        policy = make_policy(behaviour, spec, env, seed)
         films = []
         for number in range(episodes):
             steps = int(evaluate(env, policy, 1, seed + number, tick).lengths[0])
@@ -79,7 +79,7 @@ def score_behaviours(
         clips: list[Clip] = [clip for _, clips in films for clip in clips]
         if not clips:
             raise ConfigError(f"no episode lasted the {clip.length} states of a clip; give a task of shorter clips")
-        psi = np.stack([goal.psi(scorer.embed_video(clip.frames)) for clip in clips])
+        psi = np.stack([goal.psi(embed_videos(scorer, clip.frames)) for clip in clips])
         views = tuple(view_label(camera) for camera in env.rig.views)
         starts = next(np.array(starts, np.float64) for starts, _ in films if starts)
         frames = np.stack([clip.frames[0, clip.frames.shape[1] // 2] for clip in clips[: len(starts)]])
@@ -88,27 +88,23 @@ def score_behaviours(
         yield BehaviourScores(behaviour, views, psi, film)
 
 
-def score_video(
-    path: Path, scorer: Scorer, sentences: Sequence[str], seconds: float = 2.0, overlap: float = 0.5
-) -> ScoredFilm:
+def score_video(path: Path, scorer: Scorer, goal: Goal, seconds: float = 2.0, overlap: float = 0.5) -> ScoredFilm:
     """Cuts a video into clips and scores each against every sentence.
 
     Args:
         path: a video in any container that PyAV reads.
         scorer: the video-language model.
-        sentences: P, at least one.
+        goal: the P sentences to score against, as it sees them.
         seconds: length of a clip.
         overlap: share of a clip that the next one shows again.
 
     Raises:
-        ConfigError: no sentence, or a video that cannot be read so.
+        ConfigError: a video that cannot be read so.
         MissingExtraError: PyAV is not installed.
     """
-    if not sentences:
-        raise ConfigError(f"nothing to score {path} against; give at least one sentence")
     clips = read_clips(path, scorer.n_frames, seconds, overlap, scorer.image_size)
     batches = (clips.frames[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips.frames), CLIPS_AT_ONCE))
-    psi = Goal.embed(scorer, list(sentences)).psi(np.concatenate([scorer.embed_video(batch) for batch in batches]))
+    psi = goal.psi(np.concatenate([embed_videos(scorer, batch) for batch in batches]))
     return ScoredFilm(path.name, clips.frames[:, scorer.n_frames // 2], clips.spans, psi)
 
 

@@ -2,83 +2,80 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+import yaml
+from tyro.constructors import PrimitiveConstructorSpec
 
 from mvr_agents.learners import LearnerName
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.settings import (
-    AgentSettings,
-    ClipSettings,
-    Method,
-    RelevanceSettings,
-    RewardSettings,
-    ScheduleSettings,
-)
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import TaskSettings, names_of, values_of
+from mvr_wrappers.settings import AgentSettings
 from mvr_wrappers.tasks.registry import TaskSpec, get_task
 
 _SEEDS = 2**31
-_OF_TASK = (
-    *("prompt", "scorer", "method", "weight", "baseline_prompt", "alpha"),
-    *("clip", "relevance", "reward", "schedule"),
-)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
+def _mapping(words: list[str]) -> dict[str, Any]:
+    """Reads a mapping written as YAML in one word of a command line."""
+    try:
+        found = yaml.safe_load(words[0])
+    except yaml.YAMLError as error:
+        raise ValueError(f"{words[0]!r} is not YAML") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{words[0]!r} is no mapping; write it as '{{key: value}}'")
+    return found
+
+
+Mapped = Annotated[
+    dict[str, Any],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="'{key: value}'",
+        instance_from_str=_mapping,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True, width=math.inf).strip()],
+    ),
+]
+
+
+@documented(TaskSettings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig(TaskSettings):
     """Train an agent on the shaped reward of a task.
 
     The values shown are those of the task and the preset: `mvr train hammer-v3 --preset paper --help`.
 
     Attributes:
         task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.
-        prompt: one sentence that says what the behaviour looks like.
-        learner: hyper-parameters of the learner.
+        hyperparameters: of the agent.
         agent: the learner: TQC in JAX, or of sb3-contrib.
         preset: a preset of the task file; it decides the defaults of all other options.
-        scorer: the video-language model that scores clips.
-        method: how clips become reward.
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt.
-        alpha: strength of that, from 0 to 1.
         shaping: train on the shaped reward; without it, on the task's own, and nothing is filmed.
-        seed: of everything random in the run.
         subproc: step each sub-env in a process of its own.
-        device: of the scorer and the relevance model: auto, cpu, cuda, cuda:N.
-        agent_device: of the learner, likewise.
+        agent_device: where the agent computes: "auto", "cpu", "cuda", "cuda:N".
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
         outputs: where run directories are written.
-        clip: what is filmed.
-        relevance: how state relevance is learned.
-        reward: how relevance becomes reward.
-        schedule: when clips are scored and relevance is updated.
+        seed: of everything random in the run: envs, filming, learning and the agent.
+        {options}
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
-    prompt: str
-    learner: Annotated[AgentSettings, tyro.conf.arg(name="")]
+    hyperparameters: Annotated[AgentSettings, tyro.conf.arg(name="")]
     agent: LearnerName = "jax-tqc"
     preset: str = "default"
-    scorer: str = "pocket"
-    method: Method = "mvr"
-    weight: float = 0.1
-    baseline_prompt: str | None = None
-    alpha: float = 0.0
     shaping: bool = True
-    seed: int = 0
     subproc: bool = False
-    device: str = "auto"
     agent_device: str = "auto"
     threads: int = 1
     outputs: Path = Path("outputs")
-    clip: ClipSettings = field(default_factory=ClipSettings)
-    relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
-    reward: RewardSettings = field(default_factory=RewardSettings)
-    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    rig: Mapped | None = None
+    env_kwargs: Mapped = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuses a seed or a number of threads that cannot work."""
@@ -94,7 +91,7 @@ class TrainConfig:
         Args:
             task: a registered name, or `FILE.yaml:NAME`.
             preset: a preset of the task file.
-            overrides: any attribute of this class; settings and `learner` as mappings of the fields to change.
+            overrides: any attribute of this class; settings and `hyperparameters` as mappings of the fields to change.
 
         Raises:
             UnknownNameError: no such task or preset.
@@ -104,14 +101,13 @@ class TrainConfig:
         for key in overrides:
             if key not in known:
                 raise ConfigError(f"{key} is no attribute of TrainConfig. Valid: {', '.join(sorted(known))}")
-        given = {key: overrides.pop(key) for key in _OF_TASK if key in overrides}
-        spec = get_task(task, preset, agent=overrides.pop("learner", None), **given)
-        values = {key: getattr(spec, key) for key in _OF_TASK}
-        return cls(task=task, preset=preset, learner=spec.agent, **values, **overrides)
+        given = {key: overrides.pop(key) for key in names_of(TaskSettings) if key in overrides}
+        spec = get_task(task, preset, agent=overrides.pop("hyperparameters", None), **given)
+        return cls(task=task, preset=preset, hyperparameters=spec.agent, **values_of(TaskSettings, spec), **overrides)
 
     def task_options(self) -> dict[str, Any]:
         """Returns what this configuration says about the task besides its name and preset, as keywords of the task."""
-        return {key: getattr(self, key) for key in _OF_TASK}
+        return values_of(TaskSettings, self)
 
     def task_spec(self) -> TaskSpec:
         """Returns the task as this configuration changes it, checked.
@@ -120,4 +116,4 @@ class TrainConfig:
             UnknownNameError: no such task or preset.
             ConfigError: a value that cannot work.
         """
-        return get_task(self.task, self.preset, agent=self.learner, **self.task_options())
+        return get_task(self.task, self.preset, agent=self.hyperparameters, **self.task_options())

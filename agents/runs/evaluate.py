@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,8 +12,20 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
 
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
 Policy = Callable[[NDArray[Any]], NDArray[Any]]
 """One observation to one action."""
+
+
+def agent_policy(agent: BaseAlgorithm) -> Policy:
+    """Returns the deterministic policy of an agent, as it is whenever it acts."""
+
+    def act(observation: NDArray[Any]) -> NDArray[Any]:
+        return agent.predict(observation, deterministic=True)[0]
+
+    return act
 
 
 @dataclass(frozen=True, slots=True, eq=False)

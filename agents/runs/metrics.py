@@ -34,9 +34,9 @@ class MetricsRow:
         updates: of the relevance model, so far.
         held_out_loss: of the relevance model, after its last update.
         pair_accuracy: share of held-out pairs that f orders as their scores do, after its last update.
-        actor_loss: of the learner's last update.
-        critic_loss: likewise.
-        entropy_coefficient: likewise.
+        actor_loss: of the learner's last training, mean over its gradient steps.
+        critic_loss: of the same training.
+        entropy_coefficient: in the same training.
         learner_seconds: wall time of the learner's updates, so far.
         film_seconds: wall time of waiting for frames, so far.
         score_seconds: wall time of scoring, so far.
@@ -86,21 +86,28 @@ class MetricsWriter:
 
 
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Reads metrics.csv: column name -> float64 (rows,), NaN for empty cells.
+    """Reads the columns of metrics.csv by name: column -> float64 (rows,), NaN for empty cells.
+
+    A column that another version did not write holds the default of `MetricsRow`; one that this version does not know
+    is left out.
 
     Raises:
-        ConfigError: no such file, or one of other columns.
+        ConfigError: no such file, or one of something else.
     """
     if not path.is_file():
         raise ConfigError(f"there is no {path}; a run writes it when training begins")
     with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.reader(stream)
-        header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise ConfigError(f"{path} has the columns {', '.join(header)}; it was written by another version")
-        rows = [[float(cell) if cell else NAN for cell in row] for row in reader]
-    table = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
-    return dict(zip(COLUMNS, table.T, strict=True))
+        reader = csv.DictReader(stream)
+        names = reader.fieldnames or ()
+        if not {"step", "seconds"}.issubset(names):
+            raise ConfigError(f"{path} has the columns {', '.join(names)}; it is no table of a run")
+        rows = list(reader)
+    return {
+        column.name: np.array([float(row[column.name] or NAN) for row in rows], np.float64)
+        if column.name in names
+        else np.full(len(rows), column.default, np.float64)
+        for column in fields(MetricsRow)
+    }
 
 
 def _cell(value: float) -> str:

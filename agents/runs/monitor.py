@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from mvr_agents.runs.interrupt import StopRequest
 from mvr_agents.runs.metrics import NAN, MetricsRow, MetricsWriter
 from mvr_wrappers.engine.engine import RewardEngine
 
+LOSSES = {"actor_loss": "actor_loss", "critic_loss": "critic_loss", "entropy_coefficient": "ent_coef"}
+"""Column of metrics.csv -> what `LearnerModule.losses` calls it."""
+
 
 class Window:
     """Means over the training steps and the episodes that ended since the last row.
@@ -24,12 +27,12 @@ class Window:
     """
 
     def __init__(self, n_envs: int) -> None:
-        self._task_return, self._shaped_return = np.zeros((2, n_envs))  # of the episodes under way
+        self._task_return, self._shaped_return = np.zeros((2, n_envs))  # of the episodes so far
         self._success = np.full(n_envs, NAN)  # NaN while the env has not said
         self.clear()
 
     def clear(self) -> None:
-        """Begins a new window; episodes under way go on."""
+        """Begins a new window; the episodes that have begun go on."""
         self._steps: dict[str, list[float]] = {"vlm_reward": [], "shaping": []}
         self._episodes: dict[str, list[float]] = {"task_return": [], "shaped_return": [], "success": []}
 
@@ -63,6 +66,7 @@ class Monitor(BaseCallback):
         log_every: env steps between two rows.
         stop: training ends when it becomes true.
         wait: returns when the learner's updates are done, so that their time is not taken for another's.
+        losses: returns those of the last training, see `LearnerModule.losses`.
         engine: of the shaped reward; None if there is none.
         film_seconds: returns the wall time of waiting for frames so far.
     """
@@ -76,11 +80,13 @@ class Monitor(BaseCallback):
         log_every: int,
         stop: StopRequest,
         wait: Callable[[], None],
+        losses: Callable[[], Mapping[str, float]],
         engine: RewardEngine | None,
         film_seconds: Callable[[], float],
     ) -> None:
         super().__init__()
         self._writer, self._evaluate, self._stop, self._wait = writer, evaluate, stop, wait
+        self._losses = losses
         self._eval_every, self._log_every = eval_every, log_every
         self._engine, self._film_seconds = engine, film_seconds
         self._learner_seconds = self._eval_seconds = 0.0
@@ -122,7 +128,8 @@ class Monitor(BaseCallback):
             result = self._evaluate()
             self._eval_seconds += time.perf_counter() - start
             values |= {"eval_return": result.mean_return, "eval_success": result.success_rate}
-        values |= self._losses() | self._engine_values()
+        losses = self._losses()
+        values |= {column: losses.get(name, NAN) for column, name in LOSSES.items()} | self._engine_values()
         self._writer.write(
             MetricsRow(
                 step=self.num_timesteps,
@@ -136,12 +143,8 @@ class Monitor(BaseCallback):
         for name in ("eval_return", "eval_success", "vlm_reward", "shaping"):
             if not np.isnan(values.get(name, NAN)):
                 self.logger.record(f"run/{name}", values[name])
-
-    def _losses(self) -> dict[str, float]:
-        """Reads what SB3 recorded at the last update and has not written out yet."""
-        recorded = self.logger.name_to_value
-        names = {"actor_loss": "actor_loss", "critic_loss": "critic_loss", "entropy_coefficient": "ent_coef"}
-        return {column: float(recorded.get(f"train/{name}", NAN)) for column, name in names.items()}
+        if evaluate:  # at its own step: SB3 writes when episodes end, and no more once training is over
+            self.logger.dump(self.num_timesteps)
 
     def _engine_values(self) -> dict[str, float]:
         if self._engine is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 
 from mvr_agents.extras import require
 from mvr_agents.runs.evaluate import Policy
+from mvr_agents.runs.saved_run import SavedRun
 from mvr_wrappers.errors import ConfigError, nearest
 from mvr_wrappers.tasks.registry import TaskSpec
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
 
 _GOAL_OBSERVABLE = "-goal-observable"
 
 
 def random_policy(space: gym.Space[Any], seed: int) -> Policy:
-    """Returns a policy that draws uniformly from `space`, with a generator of its own."""
+    """Returns a policy that draws uniformly from `space`, with its own generator."""
     own = copy.deepcopy(space)
     own.seed(seed)
     return lambda observation: own.sample()
@@ -60,22 +58,13 @@ def scripted_policy(spec: TaskSpec) -> Policy:
     return act
 
 
-def agent_policy(agent: BaseAlgorithm) -> Policy:
-    """Returns the deterministic policy of a trained agent."""
-
-    def act(observation: NDArray[Any]) -> NDArray[Any]:
-        return agent.predict(observation, deterministic=True)[0]
-
-    return act
-
-
-def make_policy(name: str, spec: TaskSpec, space: gym.Space[Any], seed: int, device: str = "auto") -> Policy:
+def make_policy(name: str, spec: TaskSpec, env: gym.Env[Any, Any], seed: int, device: str = "auto") -> Policy:
     """Returns the policy that a user names.
 
     Args:
         name: "random", "scripted", or the directory of a run.
         spec: the task it will act in.
-        space: of its actions.
+        env: an env of that task.
         seed: of the random policy.
         device: of a trained agent.
 
@@ -83,14 +72,13 @@ def make_policy(name: str, spec: TaskSpec, space: gym.Space[Any], seed: int, dev
         ConfigError: no such policy for this task, or the directory holds no run, or one of a task of other spaces.
     """
     if name == "random":
-        return random_policy(space, seed)
+        return random_policy(env.action_space, seed)
     if name == "scripted":
         return scripted_policy(spec)
     if not Path(name).exists():
         raise ConfigError(f"there is no policy {name!r}; give random, scripted, or a directory that `mvr train` wrote")
-    from mvr_agents.runs.saved_run import SavedRun
-
     run = SavedRun.open(name, device)
-    if run.agent.action_space != space:
-        raise ConfigError(f"{name} was trained on {run.spec.name}, whose actions are not those of {spec.name}")
+    for what in ("action", "observation"):
+        if getattr(run.agent, f"{what}_space") != getattr(env, f"{what}_space"):
+            raise ConfigError(f"{name} was trained on {run.spec.name}, whose {what}s are not those of {spec.name}")
     return run.policy

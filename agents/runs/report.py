@@ -21,7 +21,7 @@ def report(run: RunDirectory) -> RenderableType:
     """Returns tables of what a run did, how its time was spent, and which files to look at."""
     metrics, config = read_metrics(run.metrics), run.read_config()
     steps = int(metrics["step"][-1])
-    planned = config.learner["steps"]
+    planned = config.hyperparameters["steps"]
     length = f"{steps:,} steps" if steps >= planned else f"stopped at {steps:,} of {planned:,} steps"
     title = Text(f"{config.task}, {config.agent}, seed {config.seed}: {length}", style="bold")
     outcome = Table("", "before", "after")

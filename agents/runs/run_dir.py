@@ -1,22 +1,15 @@
-"""RunDirectory: where a run keeps what it writes, the names of its files, and config.yaml."""
+"""RunDirectory: where a run keeps what it writes, and the names of its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
-
-import yaml
+from typing import Self
 
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.provenance import git_revision, package_versions
+from mvr_agents.runs.config_file import read_config, write_config
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.parsing import parse
-from mvr_wrappers.tasks.files import read_yaml
-
-_TASK_ONLY = ("name", "family", "make", "rig", "source")  # what a task says beyond the configuration of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +22,9 @@ class RunDirectory:
     def create(cls, config: TrainConfig) -> Self:
         """Makes an empty directory, named after the task, the agent and the time, and writes config.yaml."""
         started = datetime.now().astimezone()
-        spec = config.task_spec()
-        parent = Path(config.outputs) / spec.name / config.agent
+        parent = Path(config.outputs) / config.task_spec().name / config.agent
         run = cls(_make_unique(parent, started.strftime("%Y-%m-%d_%H-%M-%S")))
-        document = {
-            "config": _plain(asdict(config)),
-            "task": {key: _plain(value) for key, value in asdict(spec).items() if key in _TASK_ONLY},
-            "started": started.isoformat(timespec="seconds"),
-            "git": git_revision(),
-            "versions": package_versions(),
-        }
-        run.config.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_config(run.config, config, started)
         return run
 
     @classmethod
@@ -59,15 +44,8 @@ class RunDirectory:
         return run
 
     def read_config(self) -> TrainConfig:
-        """Returns the configuration of the run.
-
-        Raises:
-            ConfigError: config.yaml is malformed; the key is named.
-        """
-        document = read_yaml(self.config)
-        if not isinstance(document, dict) or "config" not in document:
-            raise ConfigError(f"{self.config}: config is missing; it was not written by `mvr train`")
-        return parse(TrainConfig, document["config"], f"{self.config}: config")
+        """Returns the configuration of the run, see `config_file.read_config`."""
+        return read_config(self.config)
 
     @property
     def config(self) -> Path:
@@ -76,7 +54,7 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
-        """Table of `agents/metrics.py`."""
+        """All numbers of the run, see `MetricsRow`."""
         return self.path / "metrics.csv"
 
     @property
@@ -123,12 +101,3 @@ def _make_unique(parent: Path, name: str) -> Path:
             raise ConfigError(f"cannot write to {path}: {error.strerror}; choose another outputs folder") from error
         else:
             return path
-
-
-def _plain(value: Any) -> Any:
-    """Turns paths and tuples, which YAML does not know, into text and lists."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

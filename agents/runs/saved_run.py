@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.evaluate import Evaluation, Policy, evaluate
-from mvr_agents.runs.policies import agent_policy
+from mvr_agents.runs.evaluate import Evaluation, Policy, agent_policy, evaluate
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import TaskSpec
 

@@ -3,45 +3,40 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any, ClassVar
 
 from mvr_agents.extras import require
 
 require("mvr_agents.TQC", "stable_baselines3", "jax", "flax", "optax")
 
-import jax
 import numpy as np
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
-from mvr_agents.tqc import programs as compiled
-from mvr_agents.tqc.arguments import check_arguments, check_loaded, check_spaces, read_report
+from mvr_agents.tqc import programs
+from mvr_agents.tqc.arguments import check_arguments, check_names, check_spaces
+from mvr_agents.tqc.device_algorithm import DeviceOffPolicyAlgorithm
 from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.normalise import Normaliser, Statistics
-from mvr_agents.tqc.policy import AUTO, TQCPolicy, shape_of, size_of
-from mvr_agents.tqc.relabel import engine_of
-from mvr_agents.tqc.replay import DeviceReplayBuffer, Mirror
+from mvr_agents.tqc.policy import AUTO, TQCPolicy, size_of
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_agents.tqc.update import Hyper
-from mvr_wrappers.errors import ConfigError, NonFiniteError, nearest
+from mvr_wrappers.errors import ConfigError
 
 
-class TQC(OffPolicyAlgorithm):
+class TQC(DeviceOffPolicyAlgorithm):
     """Truncated quantile critics, with the words, methods and files of Stable-Baselines3.
 
     The replay buffer lies on the JAX device, and its rewards are never stale: see `DeviceReplayBuffer`. One compiled
     call chooses the actions of a vector step and stores the step before; another samples, learns `gradient_steps` times
     and moves the target critics. Losses are fetched with the next actions, so nothing waits for them.
 
-    A run that goes on from `save` and `save_replay_buffer` continues with the same numbers as one that never stopped,
-    bit for bit on the CPU, as long as the env does, too. An `action_noise` draws from NumPy's global generator,
-    which is not saved.
+    Where the env goes on, so does a run from `save` and `save_replay_buffer`, bit for bit on the CPU, with
+    `load_replay_buffer(path, truncate_last_traj=False)`; an `action_noise` draws from NumPy's global generator, which
+    is not saved. Where the env is reset, returns of several steps end.
 
     Args:
         policy: "MlpPolicy" or a subclass of TQCPolicy.
@@ -75,6 +70,9 @@ class TQC(OffPolicyAlgorithm):
         seed: of networks, exploration, replay and env; None draws one.
         device: JAX device in the words of PyTorch: auto, cpu, cuda, cuda:N.
 
+    Attributes:
+        losses: means over the gradient steps of the last training, by the names they are logged under; empty before.
+
     Raises:
         ConfigError: an argument that cannot work, or an unknown one.
         EnvError: observations or actions of another kind.
@@ -82,9 +80,6 @@ class TQC(OffPolicyAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": TQCPolicy}
-    policy: TQCPolicy
-    replay_buffer: DeviceReplayBuffer | None
-    _last_obs: Any
 
     def __init__(
         self,
@@ -119,21 +114,17 @@ class TQC(OffPolicyAlgorithm):
         _init_setup_model: bool = True,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            raise ConfigError(
-                f"TQC has no argument {', '.join(unknown)}. Nearest: {nearest(next(iter(unknown)), _ARGUMENTS)}"
-            )
+        check_names(unknown, TQC)
         if isinstance(policy, str) and policy not in self.policy_aliases:
-            raise ConfigError(f"unknown policy {policy!r}; the JAX learner has MlpPolicy alone")
+            raise ConfigError(f"unknown policy {policy!r}; the JAX TQC has MlpPolicy alone")
         if env is None and _init_setup_model:
             raise ConfigError("env is None; give an env, a VecEnv or the id of an env")
         if env is not None:
             env = maybe_make_env(env, verbose)
             check_spaces(env.observation_space, env.action_space)
-        self._jax_device = find_device(str(device))
         super().__init__(
             policy,
-            env,  # type: ignore[arg-type]  # None is well, if not typed so
+            env,
             learning_rate,
             buffer_size=buffer_size,
             learning_starts=learning_starts,
@@ -151,27 +142,18 @@ class TQC(OffPolicyAlgorithm):
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
-            device="cpu",  # of what little torch is left
-            support_multi_env=True,
             seed=seed,
             use_sde=use_sde,
             sde_sample_freq=sde_sample_freq,
             use_sde_at_warmup=use_sde_at_warmup,
+            jax_device=find_device(str(device)),
         )
         self.ent_coef = ent_coef
         self.target_update_interval = target_update_interval
         self.target_entropy = target_entropy
         self.top_quantiles_to_drop_per_net = top_quantiles_to_drop_per_net
-        self._observations = Mirror()
-        self._actions = Mirror()
-        self._report: tuple[compiled.Report, int] | None = None
         if _init_setup_model:
             self._setup_model()
-
-    @property
-    def actor(self) -> TQCPolicy:  # type: ignore[override]
-        """The policy, where SB3 looks for `reset_noise` and `get_std`."""
-        return self.policy
 
     def _setup_model(self) -> None:
         self._convert_train_freq()
@@ -195,7 +177,11 @@ class TQC(OffPolicyAlgorithm):
         if self.replay_buffer is None:
             self.replay_buffer_class = self.replay_buffer_class or DeviceReplayBuffer
             self.replay_buffer = self.replay_buffer_class(  # type: ignore[assignment]  # as checked
-                *(self.buffer_size, self.observation_space, self.action_space, self._jax_device, self.n_envs),
+                self.buffer_size,
+                self.observation_space,
+                self.action_space,
+                self._jax_device,
+                self.n_envs,
                 **{"n_steps": self.n_steps, "gamma": self.gamma, **self.replay_buffer_kwargs},
             )
         if self.replay_buffer_kwargs.get("engine") is not None:  # the buffer has it; `save` would pickle it
@@ -220,76 +206,6 @@ class TQC(OffPolicyAlgorithm):
         self._settle()
         return self
 
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Goes on with another env, and with its engine."""
-        super().set_env(env, force_reset)
-        self._follow_engine()
-
-    def _follow_engine(self) -> None:
-        """Has the replay buffer relabelled by the engine of the env, unless `replay_buffer_kwargs` say otherwise."""
-        engine = engine_of(self.env)
-        if engine is not None and "engine" not in self.replay_buffer_kwargs and self.replay_buffer is not None:
-            self.replay_buffer.set_engine(engine)
-
-    def _sample_action(
-        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Chooses the actions of a vector step in one device call, which also stores the step before."""
-        assert self.replay_buffer is not None
-        buffer, policy = self.replay_buffer, self.policy
-        warm_up = self.num_timesteps < learning_starts and not (self.use_sde and self.use_sde_at_warmup)
-        actions, policy.rollout, storage = compiled.act(
-            *(policy.spec.actor, policy.learner.actor, policy.rollout),
-            self._observations.on_device(self._last_obs, buffer),
-            warm_up,
-            *(None, None) if buffer.staged is None else (buffer.storage, buffer.staged),
-        )
-        if storage is not None:
-            buffer.storage, buffer.staged = storage, None
-        scaled = np.asarray(actions).reshape(-1, *shape_of(self.action_space))
-        # The actions had to wait for the last training: now its report costs nothing, and NaN goes no further.
-        self._settle()
-        if action_noise is None:
-            self._actions.remember(scaled, actions)
-        else:
-            scaled = np.clip(scaled + action_noise(), -1.0, 1.0).astype(np.float32)
-        return policy.unscale_action(scaled), scaled
-
-    def _store_transition(
-        self,
-        replay_buffer: ReplayBuffer,
-        buffer_action: NDArray[np.float32],
-        new_obs: Any,
-        reward: NDArray[Any],
-        dones: NDArray[np.bool_],
-        infos: list[dict[str, Any]],
-    ) -> None:
-        """Stages a transition for the next device call. What is on the device already does not cross again."""
-        assert isinstance(replay_buffer, DeviceReplayBuffer)
-        for what, values in (("observation", new_obs), ("reward", reward)):
-            finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-            if not finite.all():
-                raise NonFiniteError(
-                    f"env {int(finite.argmin())} gave a NaN or infinite {what} at step {self.num_timesteps}; the "
-                    "transition was not stored"
-                )
-        if self._vec_normalize_env is not None:  # what is stored is not what was acted on
-            super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
-            return
-        observations = self._observations.on_device(self._last_obs, replay_buffer)
-        following = self._observations.on_device(new_obs, replay_buffer)
-        finals = {
-            i: infos[i]["terminal_observation"] for i in np.flatnonzero(dones) if "terminal_observation" in infos[i]
-        }
-        if finals:
-            last = np.array(new_obs)
-            for i, final in finals.items():
-                last[i] = final
-            following = replay_buffer.put(last)
-        actions = self._actions.on_device(buffer_action, replay_buffer)
-        replay_buffer.stage(observations, following, actions, reward, dones, infos)
-        self._last_obs = new_obs
-
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """Learns `gradient_steps` times in one device call, without waiting for it."""
         assert self.replay_buffer is not None
@@ -298,15 +214,18 @@ class TQC(OffPolicyAlgorithm):
         self.logger.record("train/learning_rate", learning_rate)
         self.replay_buffer.relabel()
         self.replay_buffer.flush()
-        self.policy.learner, report = compiled.train(
-            *(self.policy.spec, self.policy.learner, self.replay_buffer.storage, self.replay_buffer.filled),
+        self.policy.train_state, outcome = programs.train(
+            self.policy.spec,
+            self.policy.train_state,
+            self.replay_buffer.storage,
+            self.replay_buffer.filled,
             self._scales(),
             Hyper(learning_rate, self.gamma, self.tau, float(self.target_entropy)),
             gradient_steps,
             batch_size=batch_size,
             n_steps=self.replay_buffer.n_steps,
         )
-        self._report = (report, gradient_steps)
+        self._pending = (outcome, gradient_steps)
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
@@ -317,45 +236,3 @@ class TQC(OffPolicyAlgorithm):
         else:
             scales = Normaliser()
         return scales if self.policy.rollout.statistics is None else self.policy.rollout.statistics
-
-    def _settle(self) -> None:
-        """Fetches, checks and logs the report of the last training.
-
-        Raises:
-            NonFiniteError: see `read_report`.
-        """
-        if self._report is not None:
-            (report, asked), self._report = jax.device_get(self._report), None
-            self._n_updates -= int(asked - report.updates)
-            means = read_report(report, asked, self._n_updates, self.num_timesteps, self.policy.spec.learn_ent_coef)
-            for name, value in means.items():
-                self.logger.record(f"train/{name}", value)
-
-    def dump_logs(self) -> None:
-        """Writes the log, with the losses of the last training."""
-        self._settle()
-        super().dump_logs()
-
-    def save(self, path: str | Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> None:
-        """Saves everything but the replay buffer, see `BaseAlgorithm.save`."""
-        self._settle()
-        super().save(path, *args, **kwargs)
-
-    def load_replay_buffer(self, path: str | Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
-        """Loads what `save_replay_buffer` wrote.
-
-        Raises:
-            ConfigError: it was written by another kind of agent, or for other envs.
-        """
-        old, self.replay_buffer = self.replay_buffer, None  # frees its memory for the new one
-        super().load_replay_buffer(path, truncate_last_traj)
-        new = check_loaded(self.replay_buffer, old, str(path))
-        new.to(self._jax_device)
-        if old is not None and old.engine is not None:
-            new.set_engine(old.engines or old.engine)
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_jax_device", "_observations", "_actions", "_report"]
-
-
-_ARGUMENTS = [name for name in TQC.__init__.__annotations__ if name not in ("unknown", "return", "_init_setup_model")]

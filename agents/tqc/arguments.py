@@ -1,26 +1,25 @@
-"""What TQC refuses: spaces it has no networks for, arguments that cannot work, strange buffers, reports of NaN."""
+"""Checks of what TQC is given: spaces, arguments, transitions and replay buffers."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 from pydantic import Field
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 
 from mvr_agents.tqc.policy import AUTO, TQCPolicy
-from mvr_agents.tqc.programs import Report
 from mvr_agents.tqc.replay import DeviceReplayBuffer
-from mvr_agents.tqc.update import Batch
-from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
+from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, nearest
 from mvr_wrappers.parsing import Count, Float, Int, Natural, StrictFields, parse
-
-if TYPE_CHECKING:
-    from mvr_agents.tqc.algorithm import TQC
 
 
 def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
@@ -62,8 +61,23 @@ class Numbers(StrictFields):
     sde_sample_freq: AtLeastMinusOne
 
 
-def check_arguments(agent: TQC) -> None:
+def check_names(unknown: Iterable[str], constructor: Callable[..., object]) -> None:
+    """Refuses arguments by names that `constructor` does not list.
+
+    Raises:
+        ConfigError: naming the nearest valid ones.
+    """
+    for name in unknown:
+        listed = inspect.signature(constructor).parameters.values()
+        valid = [p.name for p in listed if p.kind is not p.VAR_KEYWORD and not p.name.startswith("_")]
+        raise ConfigError(f"TQC has no argument {name}. Nearest: {nearest(name, valid)}")
+
+
+def check_arguments(agent: OffPolicyAlgorithm) -> None:
     """Refuses arguments of TQC that cannot work.
+
+    Args:
+        agent: a TQC that has not made its networks yet.
 
     Raises:
         ConfigError: saying which, and why.
@@ -86,18 +100,37 @@ def check_arguments(agent: TQC) -> None:
         raise ConfigError("observations are normalised twice: by VecNormalize and by normalize_observations=True")
 
 
-def _check_numbers(agent: TQC) -> None:
+def _check_numbers(agent: OffPolicyAlgorithm) -> None:
     given = {item.name: getattr(agent, item.name) for item in fields(Numbers)}
     parse(Numbers, {name: n.item() if isinstance(n, np.generic) else n for name, n in given.items()}, "")
     rate: Any = agent.learning_rate
     if not callable(rate) and not (isinstance(rate, Real) and 0.0 <= float(rate) < np.inf):
         raise ConfigError(f"learning_rate: give a number from 0 on, or a function of what remains to do, not {rate!r}")
-    entropy: Any = agent.target_entropy
+    entropy: Any = vars(agent)["target_entropy"]
     if entropy != AUTO and not (isinstance(entropy, Real) and np.isfinite(float(entropy))):
         raise ConfigError(f"target_entropy: give auto or a number, not {entropy!r}")
     train_freq: Any = agent.train_freq  # SB3 has read it, and checked its unit
     if train_freq.frequency < 1:
         raise ConfigError(f"train_freq: give at least 1 {train_freq.unit.value}, not {train_freq.frequency}")
+
+
+def check_finite(step: int, **values: NDArray[Any]) -> None:
+    """Refuses transitions of NaN or infinity.
+
+    Args:
+        step: env steps so far, for the message.
+        values: what it is called -> one row an env, (E, ...).
+
+    Raises:
+        NonFiniteError: naming the env.
+    """
+    for what, rows in values.items():
+        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        if not finite.all():
+            raise NonFiniteError(
+                f"env {int(finite.argmin())} gave a NaN or infinite {what} at step {step}; the transition was not "
+                "stored"
+            )
 
 
 def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> DeviceReplayBuffer:
@@ -114,37 +147,3 @@ def check_loaded(new: Any, old: DeviceReplayBuffer | None, path: str) -> DeviceR
             f"agent has {old.n_envs} envs, {old.observation_space} and {old.action_space}"
         )
     return new
-
-
-def read_report(report: Report, asked: int, n_updates: int, env_steps: int, learned_ent_coef: bool) -> dict[str, float]:
-    """Returns the mean losses of a training, by the names SB3 logs them under.
-
-    Args:
-        report: of `compiled.train`, as NumPy arrays.
-        asked: gradient steps it was asked for.
-        n_updates: gradient steps of the agent, these included.
-        env_steps: environment steps of the agent, for the message.
-        learned_ent_coef: whether the entropy coefficient has a loss.
-
-    Raises:
-        NonFiniteError: a batch was not finite, from which nothing was learned, or the losses were not.
-    """
-    if report.updates < asked:
-        parts = [name for name, finite in zip(Batch._fields, report.finite, strict=True) if not finite]
-        raise NonFiniteError(
-            f"NaN or infinity in the {' and '.join(parts)} of the batch for update {n_updates + 1}, drawn at env step "
-            f"{env_steps}; the networks are as they were before it"
-        )
-    if not np.isfinite(report.losses.critic + report.losses.actor):
-        raise NonFiniteError(
-            f"the losses became NaN or infinite in updates {n_updates - asked + 1} to {n_updates}, at env step "
-            f"{env_steps}: the networks have diverged. A smaller learning rate may mend it"
-        )
-    sums = {
-        "ent_coef": report.losses.ent_coef_value,
-        "actor_loss": report.losses.actor,
-        "critic_loss": report.losses.critic,
-    }
-    if learned_ent_coef:
-        sums["ent_coef_loss"] = report.losses.ent_coef
-    return {name: float(total / report.updates) for name, total in sums.items()}

@@ -12,7 +12,7 @@ from mvr_agents.tqc.networks import Actor, ActorOutput
 Array = jax.Array
 
 _VARIANCE_FLOOR = 1e-6  # of gSDE, as in Stable-Baselines3
-_SLOPE_FLOOR = 1e-6  # of tanh, likewise
+_SLOPE_FLOOR = 1e-6  # of tanh, as there
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -32,7 +32,7 @@ def sample(output: ActorOutput, noise: Array) -> tuple[Array, Array]:
 
     Args:
         output: of the actor for B observations.
-        noise: standard normal, (B, A); with gSDE (H, A), or (B, H, A) for a matrix of its own for each observation.
+        noise: standard normal, (B, A); with gSDE (H, A), or (B, H, A) for one matrix an observation.
 
     Returns:
         Actions in (-1, 1) (B, A), and log-densities (B,).

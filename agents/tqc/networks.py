@@ -40,7 +40,7 @@ def uniform_fan_in(fan_in: int) -> Callable[..., Array]:
 
 @jax.custom_vjp
 def bfloat16_matmul(x: Array, kernel: Array) -> Array:
-    """Multiplies float32 (B, I) and (I, O) with operands rounded to bfloat16, sums in float32; gradients likewise."""
+    """Multiplies float32 (B, I) and (I, O) with operands rounded to bfloat16, sums in float32; so for gradients."""
     return jax.lax.platform_dependent(x, kernel, cpu=_rounded_matmul, default=_bfloat16_matmul)
 
 
@@ -218,7 +218,7 @@ def stacked_critics(n_critics: int, **attributes: Any) -> nn.Module:
     return _stacked(n_critics)(**attributes)
 
 
-@functools.cache  # a class of its own each time would be unequal to the last, and compiled anew
+@functools.cache  # a new class each time would be unequal to the last, and compiled again
 def _stacked(n_critics: int) -> type[nn.Module]:
     return nn.vmap(
         Critic,

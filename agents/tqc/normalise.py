@@ -14,13 +14,14 @@ Values = jax.Array | np.ndarray[Any, Any] | float
 
 CLIP = 10.0  # of normalised observations, as VecNormalize's
 _EPSILON = 1e-8
+_LARGEST = np.iinfo(np.int32).max
 
 
 class Statistics(NamedTuple):
     """Running moments of observations.
 
     Attributes:
-        count: float32 scalar, observations seen.
+        count: int32 scalar, observations seen; stays at the largest int32.
         mean: float32 (D,).
         variance: float32 (D,).
     """
@@ -32,16 +33,17 @@ class Statistics(NamedTuple):
     @classmethod
     def empty(cls, dim: int) -> Statistics:
         """Returns the statistics before the first observation, which normalise nothing."""
-        return cls(jnp.zeros(()), jnp.zeros(dim), jnp.ones(dim))
+        return cls(jnp.zeros((), jnp.int32), jnp.zeros(dim), jnp.ones(dim))
 
     def add(self, observations: Array) -> Statistics:
         """Returns the statistics with (N, D) more observations (Chan et al. 1983)."""
-        count = self.count + len(observations)
+        n = len(observations)
+        before = jnp.minimum(self.count, _LARGEST - n)  # whole numbers: float32 stands still at 2^24
+        share = n / (before + n)
         delta = observations.mean(axis=0) - self.mean
-        mean = self.mean + delta * (len(observations) / count)
-        squares = self.variance * self.count + observations.var(axis=0) * len(observations)
-        squares += jnp.square(delta) * (self.count * len(observations) / count)
-        return Statistics(count, mean, squares / count)
+        spread = observations.var(axis=0) + jnp.square(delta) * (1.0 - share)
+        variance = jnp.where(before == 0, spread, self.variance + share * (spread - self.variance))
+        return Statistics(before + n, self.mean + share * delta, variance)
 
 
 class Normaliser(NamedTuple):

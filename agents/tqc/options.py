@@ -13,12 +13,15 @@ from mvr_agents.tqc.networks import ACTIVATIONS, Activation, Actor, stacked_crit
 from mvr_agents.tqc.update import OptimizerSpec
 from mvr_wrappers.errors import ConfigError, nearest
 
-_OPTIMIZERS: dict[Any, Callable[..., optax.GradientTransformation]] = {
-    th.optim.Adam: optax.adam,
-    th.optim.AdamW: optax.adamw,
-    th.optim.RMSprop: optax.rmsprop,
-    th.optim.SGD: optax.sgd,
+_OF_TORCH: dict[Any, tuple[Callable[..., optax.GradientTransformation], dict[str, Any]]] = {
+    th.optim.Adam: (optax.adam, {}),
+    th.optim.AdamW: (optax.adamw, {"weight_decay": 1e-2}),
+    th.optim.RMSprop: (optax.rmsprop, {"decay": 0.99, "eps_in_sqrt": False}),
+    th.optim.SGD: (optax.sgd, {}),
 }
+"""Optimizer of torch -> that of optax, and the arguments in which torch's defaults are others."""
+_OPTAX_NAMES = {"alpha": "decay"}
+"""Argument of an optimizer of torch -> its name in optax, where that is another."""
 _ONLY_DEFAULT: dict[str, tuple[Any, ...]] = {
     "features_extractor_class": (None,),
     "features_extractor_kwargs": (None, {}),
@@ -39,12 +42,14 @@ class PolicyOptions:
         log_std_init, use_expln, clip_mean: of gSDE, see `networks.Actor`.
         n_quantiles: of each critic.
         n_critics: number of critics.
-        optimizer_class: torch's Adam, AdamW, RMSprop or SGD, or an optax factory that takes `learning_rate`.
-        optimizer_kwargs: its other arguments.
+        optimizer_class: torch's Adam, AdamW, RMSprop or SGD, which compute what torch computes, or an optax factory
+            that takes `learning_rate`. The entropy coefficient has Adam in any case, as in sb3-contrib.
+        optimizer_kwargs: its other arguments, by the names and with the defaults of torch or of optax.
         layer_norm: normalise the layers of the critics (DroQ, arXiv 2110.02034).
         dropout_rate: of the critics' layers.
         normalize_observations: by their running mean and deviation, clipped to 10 deviations.
-        matmul_dtype: "float32", or "bfloat16" for matrix products of rounded operands with float32 sums.
+        matmul_dtype: "float32", or "bfloat16" for matrix products of rounded operands with float32 sums. On NVIDIA GPUs
+            since Ampere JAX computes products of float32 in TF32, unless `jax.default_matmul_precision` says otherwise.
     """
 
     net_arch: Any = (256, 256)
@@ -119,9 +124,16 @@ class PolicyOptions:
         )
 
     def optimizer(self) -> OptimizerSpec:
-        """Returns the optimizer, whether it was named in torch's words or in optax'."""
-        factory = _OPTIMIZERS.get(self.optimizer_class, self.optimizer_class)
+        """Returns the optimizer of the networks.
+
+        Raises:
+            ConfigError: another optimizer of torch, or arguments that it does not have.
+        """
         options = dict(self.optimizer_kwargs or {})
+        factory = self.optimizer_class
+        if factory in _OF_TORCH:
+            factory, defaults = _OF_TORCH[factory]
+            options = {**defaults, **{_OPTAX_NAMES.get(name, name): value for name, value in options.items()}}
         if "betas" in options:
             options["b1"], options["b2"] = options.pop("betas")
         spec = OptimizerSpec(factory, tuple(sorted(options.items())))

@@ -1,4 +1,4 @@
-"""TQCPolicy: the networks of the JAX learner behind the policy interface of Stable-Baselines3."""
+"""TQCPolicy: the networks of the JAX TQC behind the policy interface of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.normalise import Statistics
 from mvr_agents.tqc.options import PolicyOptions
 from mvr_agents.tqc.programs import RolloutState, draw_noise, predict
-from mvr_agents.tqc.update import LearnerSpec, init_learner
+from mvr_agents.tqc.update import TQCSpec, init_state
 from mvr_wrappers.errors import ConfigError
 
 AUTO = "auto"
+_OLD_PREFIX = "learner."  # of the names of the training state, before it was called so
 
 
 def log_ent_coef(ent_coef: str | float) -> tuple[bool, float]:
@@ -64,7 +65,7 @@ class TQCPolicy(BasePolicy):
     Args:
         observation_space: a Box.
         action_space: a bounded Box.
-        lr_schedule: as SB3 hands it; the learner reads the schedule itself.
+        lr_schedule: as SB3 hands it; TQC reads the schedule itself.
         seed: of networks, training and exploration.
         jax_device: a JAX device or a word for `find_device`.
         top_quantiles_to_drop_per_net, ent_coef, target_update_interval: of TQC.
@@ -72,7 +73,7 @@ class TQCPolicy(BasePolicy):
 
     Attributes:
         spec: networks and losses.
-        learner: LearnerState.
+        train_state: TrainState.
         rollout: RolloutState.
     """
 
@@ -98,7 +99,7 @@ class TQCPolicy(BasePolicy):
                 f"{self.options.n_quantiles}: at least one must remain, and none can be added"
             )
         learned, first = log_ent_coef(ent_coef)
-        self.spec = LearnerSpec(
+        self.spec = TQCSpec(
             actor=self.options.actor(size_of(action_space)),
             critics=self.options.critics(),
             n_critics=self.options.n_critics,
@@ -110,10 +111,10 @@ class TQCPolicy(BasePolicy):
         dim = size_of(observation_space)
         statistics = Statistics.empty(dim) if self.options.normalize_observations else None
         with jax.default_device(self.jax_device):
-            learner_key, rollout_key = jax.random.split(jax.random.PRNGKey(seed))
-            learner = init_learner(self.spec, learner_key, dim, first)
-        self.learner, self.rollout = jax.device_put(
-            (learner, RolloutState(rollout_key, statistics, None)), self.jax_device
+            train_key, rollout_key = jax.random.split(jax.random.PRNGKey(seed))
+            train_state = init_state(self.spec, train_key, dim, first)
+        self.train_state, self.rollout = jax.device_put(
+            (train_state, RolloutState(rollout_key, statistics, None)), self.jax_device
         )
         self._arguments = {
             "top_quantiles_to_drop_per_net": top_quantiles_to_drop_per_net,
@@ -137,7 +138,7 @@ class TQCPolicy(BasePolicy):
     def get_std(self) -> NDArray[np.float32]:
         """Returns the deviations of gSDE's exploration matrix, (H, A)."""
         observation = np.zeros((1, size_of(self.observation_space)), np.float32)
-        output: Any = self.spec.actor.apply(self.learner.actor, observation)
+        output: Any = self.spec.actor.apply(self.train_state.actor, observation)
         return np.asarray(output.std)
 
     def predict(
@@ -155,7 +156,7 @@ class TQCPolicy(BasePolicy):
             )
         vectorised = self.is_vectorized_observation(observation)
         rows = np.asarray(observation, np.float32).reshape(-1, size_of(self.observation_space))
-        actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
+        actions, key = predict(self.spec.actor, self.train_state.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
         shaped = self.unscale_action(np.asarray(actions).reshape(-1, *shape_of(self.action_space)))
         return shaped if vectorised else shaped[0], state
@@ -163,7 +164,7 @@ class TQCPolicy(BasePolicy):
     def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
         """Returns actions in [-1, 1] for a batch of observations, as torch tensors."""
         rows = observation.cpu().numpy().reshape(len(observation), -1).astype(np.float32)
-        actions, key = predict(self.spec.actor, self.learner.actor, self.rollout, rows, deterministic)
+        actions, key = predict(self.spec.actor, self.train_state.actor, self.rollout, rows, deterministic)
         self.rollout = self.rollout._replace(key=key)
         return th.from_numpy(np.array(actions)).reshape(-1, *shape_of(self.action_space))
 
@@ -173,7 +174,7 @@ class TQCPolicy(BasePolicy):
 
     def _leaves(self) -> tuple[dict[str, jax.Array], Any]:
         """Returns name -> array of all that is saved, and the structure to put it back."""
-        saved = {"learner": self.learner, "rollout": self.rollout._replace(noise=None)}
+        saved = {"train_state": self.train_state, "rollout": self.rollout._replace(noise=None)}
         named, structure = jax.tree_util.tree_flatten_with_path(saved)
         return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in named}, structure
 
@@ -190,6 +191,7 @@ class TQCPolicy(BasePolicy):
             ConfigError: names or shapes of other networks.
         """
         current, structure = self._leaves()
+        state_dict = {_present_name(name): part for name, part in state_dict.items()}
         unknown = sorted(set(state_dict) - set(current))
         missing = sorted(set(current) - set(state_dict)) if strict else []
         if unknown or missing:
@@ -197,14 +199,25 @@ class TQCPolicy(BasePolicy):
         arrays = []
         for name, old in current.items():
             # Copies, since what JAX is given may be written over in place.
-            new = state_dict[name].cpu().numpy().copy().view(old.dtype) if name in state_dict else np.array(old)
+            new = _array(state_dict[name], old.dtype) if name in state_dict else np.array(old)
             if new.shape != old.shape:
                 raise ConfigError(f"the shape of {name} is {old.shape} here, but {new.shape} in what is loaded")
             arrays.append(jax.device_put(new, self.jax_device))
         state = jax.tree_util.tree_unflatten(structure, arrays)
-        self.learner = state["learner"]
+        self.train_state = state["train_state"]
         self.rollout = state["rollout"]._replace(noise=self.rollout.noise)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         spaces_ = {"observation_space": self.observation_space, "action_space": self.action_space}
         return {**spaces_, "lr_schedule": self._dummy_schedule, **self._arguments}
+
+
+def _array(saved: th.Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Returns a copy in the dtype it had before `state_dict` made a tensor of it."""
+    array = saved.cpu().numpy().copy()
+    return array.view(dtype) if dtype == np.uint32 else array.astype(dtype)
+
+
+def _present_name(saved: str) -> str:
+    """Returns what a part of `state_dict` is called now."""
+    return f"train_state.{saved.removeprefix(_OLD_PREFIX)}" if saved.startswith(_OLD_PREFIX) else saved

@@ -1,4 +1,4 @@
-"""The device calls of the JAX learner: act, train, store. Each is compiled once and takes its state as an argument."""
+"""The device calls of the JAX TQC: act, train, store. Each is compiled once and takes its state as an argument."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, ActorOutput
 from mvr_agents.tqc.normalise import Normaliser, Statistics
+from mvr_agents.tqc.outcome import TrainOutcome
 from mvr_agents.tqc.storage import Filled, Staged, Storage, is_finite, sample, write
-from mvr_agents.tqc.update import Batch, Hyper, LearnerSpec, LearnerState, Losses, Params, update
+from mvr_agents.tqc.update import Batch, Hyper, Losses, Params, TQCSpec, TrainState, update
 
 Array = jax.Array
 
@@ -31,24 +32,10 @@ class RolloutState(NamedTuple):
     noise: Array | None
 
 
-class Report(NamedTuple):
-    """What one call of `train` says.
-
-    Attributes:
-        losses: sums over the updates done.
-        updates: int32, updates done. Fewer than asked for: the next batch was not finite, and nothing learned from it.
-        finite: bool (5,), whether each part of that batch is finite.
-    """
-
-    losses: Losses
-    updates: Array
-    finite: Array
-
-
 @partial(jax.jit, static_argnames=("spec", "batch_size", "n_steps"), donate_argnames=("state",))
 def train(
-    spec: LearnerSpec,
-    state: LearnerState,
+    spec: TQCSpec,
+    state: TrainState,
     storage: Storage,
     filled: Filled,
     scales: Normaliser | Statistics,
@@ -56,20 +43,20 @@ def train(
     gradient_steps: Array | int,
     batch_size: int,
     n_steps: int,
-) -> tuple[LearnerState, Report]:
+) -> tuple[TrainState, TrainOutcome]:
     """Draws batches and learns from them, `gradient_steps` times or until a batch is not finite."""
     normaliser = Normaliser.from_statistics(scales) if isinstance(scales, Statistics) else scales
 
-    def draw(state: LearnerState) -> tuple[LearnerState, Batch]:
+    def draw(state: TrainState) -> tuple[TrainState, Batch]:
         key, sample_key = jax.random.split(state.key)
         batch = sample(storage, filled, sample_key, batch_size, n_steps, hyper.gamma, normaliser)
         return state._replace(key=key), batch
 
-    def proceed(loop: tuple[Array, LearnerState, Batch, Losses]) -> Array:
+    def proceed(loop: tuple[Array, TrainState, Batch, Losses]) -> Array:
         done, _, batch, _ = loop
         return (done < gradient_steps) & is_finite(batch)
 
-    def step(loop: tuple[Array, LearnerState, Batch, Losses]) -> tuple[Array, LearnerState, Batch, Losses]:
+    def step(loop: tuple[Array, TrainState, Batch, Losses]) -> tuple[Array, TrainState, Batch, Losses]:
         done, state, batch, sums = loop
         state, new = update(spec, hyper, state, batch)
         # The next batch is drawn before it is known to be wanted: a bad one must be seen before it is learned from.
@@ -78,7 +65,8 @@ def train(
     zero = jnp.zeros(())
     start = (jnp.zeros((), jnp.int32), *draw(state), Losses(zero, zero, zero, zero))
     done, state, batch, sums = jax.lax.while_loop(proceed, step, start)
-    return state, Report(sums, done, jnp.stack([jnp.isfinite(part).all() for part in batch]))
+    finite = jnp.stack([jnp.isfinite(part).all() for part in batch])
+    return state, TrainOutcome(losses=sums, updates=done, finite=finite)
 
 
 def _respond(actor: Actor, params: Params, statistics: Statistics | None, observations: Array) -> ActorOutput:

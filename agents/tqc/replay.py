@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
-    """Transitions on the device. Task reward and shaping are stored apart and added when they are sampled.
+    """Transitions on the device. Task reward and shaping are stored apart, as they were paid, and added when sampled.
 
     Whenever the engine, if there is one, has published a new snapshot, the shaping of every stored transition is
     computed anew, on the device, before the next sample.
@@ -137,7 +137,7 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
 
     def put(self, rows: ArrayLike) -> jax.Array:
         """Copies one row of each env to the device: float32 (E, ...) flat."""
-        # A copy of its own: JAX may read the host's array later, or share its memory.
+        # A copy: JAX may read the host's array later, or share its memory.
         copy: jax.Array = jax.device_put(np.array(rows, np.float32).reshape(self.n_envs, -1), self.jax_device)
         return copy
 
@@ -150,7 +150,10 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Adds one transition of each env, see `ReplayBuffer.add`. `infos` may hold `shaping`, a part of the reward."""
+        """Adds one transition of each env, see `ReplayBuffer.add`.
+
+        Where `infos` hold `task_reward` and `shaping` these are stored, see `FollowsEngine`; else `reward`, unshaped.
+        """
         self.stage(self.put(obs), self.put(next_obs), self.put(action), reward, done, infos)
 
     def stage(
@@ -169,10 +172,10 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         """
         self._note_prompts(self.pos, infos)
         self.flush()
-        shaping = np.array([info.get("shaping", 0.0) for info in infos])
+        task_rewards, shaping = self._paid(reward, infos) or (reward, np.zeros_like(reward))
         timeouts = np.array([info.get("TimeLimit.truncated", False) for info in infos])
-        terminated = done & ~timeouts if self.handle_timeout_termination else done
-        outcomes = np.stack([reward - shaping, shaping, terminated, done]).astype(np.float32)
+        terminated = done.astype(np.bool_) & ~timeouts if self.handle_timeout_termination else done
+        outcomes = np.stack([task_rewards, shaping, terminated, done]).astype(np.float32)
         self.staged = Staged(np.int32(self.pos), observations, next_observations, actions, outcomes)
         self.pos += 1
         if self.pos == self.buffer_size:
@@ -184,13 +187,19 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
             self.storage = store(self.storage, self.staged)
             self.staged = None
 
+    def cut(self) -> None:
+        """Ends the trajectories that the newest row belongs to: returns of several steps do not go on from there."""
+        self.flush()
+        if self.size():
+            self.storage = self.storage._replace(ended=self.storage.ended.at[self.filled.newest].set(True))
+
     def reset(self) -> None:
         """Forgets all transitions."""
         super().reset()
         self.staged = self._loaded = None
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        """Draws a batch for the host, see `ReplayBuffer.sample`; the learner itself samples on the device."""
+        """Draws a batch for the host, see `ReplayBuffer.sample`; TQC itself samples on the device."""
         self.relabel()
         self.flush()
         key = jax.random.PRNGKey(np.random.randint(2**31))  # noqa: NPY002 - SB3's buffers draw from it, too
@@ -212,9 +221,17 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         storage = self.storage._replace(shaping=None)
         at_once = STATES_AT_ONCE["cpu" if self.jax_device.platform == "cpu" else "gpu"]
         mask = None if chosen is None else jax.device_put(chosen, self.jax_device)
-        how = (self._state_fn, self.obs_shape, at_once)
         try:
-            shaping = relabel(snapshot, storage, self.storage.shaping, self.size(), mask, *how)
+            shaping = relabel(
+                snapshot,
+                storage,
+                self.storage.shaping,
+                rows=self.size(),
+                chosen=mask,
+                state_fn=self._state_fn,
+                observation_shape=self.obs_shape,
+                states_at_once=at_once,
+            )
         except jax.errors.JAXTypeError as error:
             raise ConfigError("state_fn runs on the device here: write it in operations of jax.numpy") from error
         self.storage = storage._replace(shaping=shaping)
@@ -233,23 +250,3 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
     def to(self, device: jax.Device) -> None:
         """Chooses the device of a buffer that is not allocated yet, such as one just loaded."""
         self.jax_device = device
-
-
-class Mirror:
-    """Remembers the host array that was copied to the device last, so that it is copied once."""
-
-    def __init__(self) -> None:
-        self._host: NDArray[Any] | None = None
-        self._device: jax.Array | None = None
-
-    def remember(self, host: NDArray[Any], device: jax.Array) -> None:
-        """Takes an array that is on both sides already."""
-        self._host, self._device = host, device
-
-    def on_device(self, host: NDArray[Any], buffer: DeviceReplayBuffer) -> jax.Array:
-        """Returns the copy (E, ...) of `host` on the device."""
-        if host is self._host and self._device is not None:
-            return self._device
-        device = buffer.put(host)
-        self.remember(host, device)
-        return device

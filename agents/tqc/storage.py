@@ -10,6 +10,7 @@ import numpy as np
 
 from mvr_agents.tqc.normalise import Normaliser
 from mvr_agents.tqc.update import Batch
+from mvr_wrappers.sb3.n_step import n_step_returns
 
 Array = jax.Array
 Rows = Any  # jax.Array; NumPy's on their way to the device; shapes and dtypes before there are any
@@ -25,7 +26,7 @@ class Storage(NamedTuple):
         task_rewards: float32 (R, E).
         shaping: float32 (R, E), the term that was added to the task reward; overwritten when it is relabelled.
         terminated: bool (R, E), the next observation is terminal: nothing follows it.
-        ended: bool (R, E), the episode ended here, for whatever reason.
+        ended: bool (R, E), the trajectory ended here: the episode was over, or the env was reset or replaced.
     """
 
     observations: Rows
@@ -75,15 +76,15 @@ def write(storage: Storage, staged: Staged) -> Storage:
     """Returns the storage with one row written; in place where the caller donates it."""
     task_rewards, shaping, terminated, ended = staged.outcomes
     row = Storage(
-        staged.observations,
-        staged.next_observations,
-        staged.actions,
-        task_rewards,
-        shaping,
-        terminated > 0.0,
-        ended > 0.0,
+        observations=staged.observations,
+        next_observations=staged.next_observations,
+        actions=staged.actions,
+        task_rewards=task_rewards,
+        shaping=shaping,
+        terminated=terminated > 0.0,
+        ended=ended > 0.0,
     )
-    return Storage(*(array.at[staged.row].set(new) for array, new in zip(storage, row, strict=True)))
+    return Storage._make(array.at[staged.row].set(new) for array, new in zip(storage, row, strict=True))
 
 
 class Filled(NamedTuple):
@@ -94,8 +95,8 @@ class Filled(NamedTuple):
         newest: the row written last.
     """
 
-    rows: Array | int
-    newest: Array | int
+    rows: Array | np.integer[Any] | int
+    newest: Array | np.integer[Any] | int
 
 
 def sample(
@@ -121,11 +122,16 @@ def sample(
     rows_key, envs_key = jax.random.split(key)
     rows = jax.random.randint(rows_key, (batch_size,), 0, filled.rows)
     envs = jax.random.randint(envs_key, (batch_size,), 0, storage.ended.shape[1])
+
+    def rewards_at(rows: Array, envs: Array) -> Array:
+        return normaliser.rewards(storage.task_rewards[rows, envs] + storage.shaping[rows, envs])
+
     if n_steps == 1:
-        rewards = normaliser.rewards(storage.task_rewards[rows, envs] + storage.shaping[rows, envs])
-        last, discounts = rows, jnp.full((batch_size,), gamma, jnp.float32)
+        rewards, last, discounts = rewards_at(rows, envs), rows, jnp.full((batch_size,), gamma, jnp.float32)
     else:
-        rewards, last, discounts = _n_step_returns(storage, filled, rows, envs, n_steps, gamma, normaliser)
+        rewards, last, discounts = n_step_returns(
+            rewards_at, storage.ended, filled.newest, rows, envs, n_steps, gamma, xp=jnp
+        )
     return Batch(
         observations=normaliser.observations(storage.observations[rows, envs]),
         actions=storage.actions[rows, envs],
@@ -133,27 +139,6 @@ def sample(
         next_observations=normaliser.observations(storage.next_observations[last, envs]),
         discounts=jnp.where(storage.terminated[last, envs], 0.0, discounts),
     )
-
-
-def _n_step_returns(
-    storage: Storage,
-    filled: Filled,
-    rows: Array,
-    envs: Array,
-    n_steps: int,
-    gamma: Array | float,
-    normaliser: Normaliser,
-) -> tuple[Array, Array, Array]:
-    """Returns discounted sums of rewards (B,), the rows of their last steps (B,), and gamma to their lengths (B,)."""
-    capacity = storage.ended.shape[0]
-    steps = jnp.arange(n_steps)
-    window = (rows[:, None] + steps) % capacity
-    # Beyond the newest row lie transitions of another episode, or nothing.
-    stops = storage.ended[window, envs[:, None]] | (window == filled.newest)
-    length = jnp.where(stops.any(axis=1), stops.argmax(axis=1) + 1, n_steps)
-    rewards = normaliser.rewards(storage.task_rewards[window, envs[:, None]] + storage.shaping[window, envs[:, None]])
-    discounts = jnp.where(steps < length[:, None], jnp.power(gamma, steps), 0.0)
-    return (rewards * discounts).sum(axis=1), (rows + length - 1) % capacity, jnp.power(gamma, length)
 
 
 def is_finite(batch: Batch) -> Array:

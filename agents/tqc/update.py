@@ -1,4 +1,4 @@
-"""One gradient step of TQC (Kuznetsov et al. 2020, arXiv 2005.04269), a pure function of the learner's state."""
+"""One gradient step of TQC (Kuznetsov et al. 2020, arXiv 2005.04269), a pure function of the training state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Params = Any  # a pytree of float32 arrays
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An optax optimizer by its factory, so that equal learners share one compiled program.
+    """An optax optimizer by its factory, so that equal optimizers share one compiled program.
 
     Attributes:
         factory: such as `optax.adam`. It is called with learning_rate=1 and its updates are scaled afterwards, which is
@@ -36,9 +36,13 @@ class OptimizerSpec:
         return self.factory(learning_rate=1.0, **dict(self.options))
 
 
+ENT_COEF_OPTIMIZER = OptimizerSpec(optax.adam)
+"""Of the entropy coefficient, whatever trains the networks: weight decay would pull it to 1."""
+
+
 @dataclass(frozen=True)
-class LearnerSpec:
-    """What is fixed when the update is compiled.
+class TQCSpec:
+    """The networks and all else that is fixed when the update is compiled.
 
     Attributes:
         actor: the policy network.
@@ -46,7 +50,7 @@ class LearnerSpec:
         n_critics: C.
         drop_per_critic: largest quantiles dropped, for each critic, from the mixture of all target critics.
         learn_ent_coef: False keeps the entropy coefficient where it is.
-        optimizer: of actor, critics and entropy coefficient.
+        optimizer: of actor and critics; the entropy coefficient has Adam, as in sb3-contrib.
         target_update_interval: updates between two moves of the target critics.
     """
 
@@ -102,7 +106,7 @@ class Losses(NamedTuple):
     ent_coef_value: Array
 
 
-class LearnerState(NamedTuple):
+class TrainState(NamedTuple):
     """All that an update changes.
 
     Attributes:
@@ -125,8 +129,8 @@ class LearnerState(NamedTuple):
     updates: Array
 
 
-def init_learner(spec: LearnerSpec, key: Array, observation_dim: int, log_ent_coef: float) -> LearnerState:
-    """Draws the networks of a new learner.
+def init_state(spec: TQCSpec, key: Array, observation_dim: int, log_ent_coef: float) -> TrainState:
+    """Draws the networks of a new agent.
 
     Args:
         spec: the networks.
@@ -141,20 +145,20 @@ def init_learner(spec: LearnerSpec, key: Array, observation_dim: int, log_ent_co
     critics = spec.critics.init({"params": critics_key, "dropout": dropout_key}, observations, actions)
     coefficient = jnp.asarray(log_ent_coef, jnp.float32)
     optimizer = spec.optimizer.build()
-    return LearnerState(
+    return TrainState(
         actor=actor,
         critics=critics,
         targets=jax.tree.map(jnp.copy, critics),  # their own memory: the state is donated
         log_ent_coef=coefficient,
         actor_optimizer=optimizer.init(actor),
         critics_optimizer=optimizer.init(critics),
-        ent_coef_optimizer=optimizer.init(coefficient),
+        ent_coef_optimizer=ENT_COEF_OPTIMIZER.build().init(coefficient),
         key=key,
         updates=jnp.zeros((), jnp.int32),
     )
 
 
-def update(spec: LearnerSpec, hyper: Hyper, state: LearnerState, batch: Batch) -> tuple[LearnerState, Losses]:
+def update(spec: TQCSpec, hyper: Hyper, state: TrainState, batch: Batch) -> tuple[TrainState, Losses]:
     """Takes one gradient step with each network, in the order of sb3-contrib.
 
     Entropy coefficient, critics, actor (against the new critics), then target critics. All see the actor and the
@@ -173,13 +177,13 @@ def update(spec: LearnerSpec, hyper: Hyper, state: LearnerState, batch: Batch) -
     # One pass of the actor serves the entropy coefficient and, through its transpose, the actor's own gradient.
     (actions, log_prob), transpose = jax.vjp(policy, state.actor)
     ent_coef = jnp.exp(state.log_ent_coef)
-    ent_loss, log_ent_coef, ent_optimizer = _step_ent_coef(spec, hyper, optimizer, state, log_prob)
+    ent_coef_loss, log_ent_coef, ent_coef_optimizer = _step_ent_coef(spec, hyper, state, log_prob)
 
-    targets, keep = critic_targets(spec, state, batch, next_noise, ent_coef, rngs[0])
+    target_atoms, keep = critic_targets(spec, state, batch, next_noise, ent_coef, rngs[0])
 
     def critic_objective(params: Params) -> Array:
         quantiles = spec.critics.apply(params, batch.observations, batch.actions, rngs=rngs[1])
-        return losses.quantile_huber_loss(quantiles, targets, keep)
+        return losses.quantile_huber_loss(quantiles, target_atoms, keep)
 
     critic_loss, gradient = jax.value_and_grad(critic_objective)(state.critics)
     critics, critics_optimizer = _descend(optimizer, hyper, gradient, state.critics_optimizer, state.critics)
@@ -194,17 +198,24 @@ def update(spec: LearnerSpec, hyper: Hyper, state: LearnerState, batch: Batch) -
 
     updates = state.updates + 1
     share = jnp.where(updates % spec.target_update_interval == 0, hyper.tau, 0.0)
-    moved = jax.tree.map(lambda target, new: target + share * (new - target), state.targets, critics)
-    return LearnerState(
-        *(actor, critics, moved, log_ent_coef),
-        *(actor_optimizer, critics_optimizer, ent_optimizer),
-        *(key, updates),
-    ), Losses(critic_loss, actor_loss, ent_loss, ent_coef)
+    targets = jax.tree.map(lambda target, new: target + share * (new - target), state.targets, critics)
+    new = TrainState(
+        actor=actor,
+        critics=critics,
+        targets=targets,
+        log_ent_coef=log_ent_coef,
+        actor_optimizer=actor_optimizer,
+        critics_optimizer=critics_optimizer,
+        ent_coef_optimizer=ent_coef_optimizer,
+        key=key,
+        updates=updates,
+    )
+    return new, Losses(critic=critic_loss, actor=actor_loss, ent_coef=ent_coef_loss, ent_coef_value=ent_coef)
 
 
 def critic_targets(
-    spec: LearnerSpec,
-    state: LearnerState,
+    spec: TQCSpec,
+    state: TrainState,
     batch: Batch,
     noise: Array,
     ent_coef: Array,
@@ -219,14 +230,14 @@ def critic_targets(
 
 
 def _step_ent_coef(
-    spec: LearnerSpec, hyper: Hyper, optimizer: optax.GradientTransformation, state: LearnerState, log_prob: Array
+    spec: TQCSpec, hyper: Hyper, state: TrainState, log_prob: Array
 ) -> tuple[Array, Array, optax.OptState]:
     """Returns the loss of the entropy coefficient, its new logarithm and its optimizer's new state."""
     if not spec.learn_ent_coef:
         return jnp.zeros(()), state.log_ent_coef, state.ent_coef_optimizer
     objective = jax.value_and_grad(losses.ent_coef_loss)
     loss, gradient = objective(state.log_ent_coef, log_prob, hyper.target_entropy)
-    return loss, *_descend(optimizer, hyper, gradient, state.ent_coef_optimizer, state.log_ent_coef)
+    return loss, *_descend(ENT_COEF_OPTIMIZER.build(), hyper, gradient, state.ent_coef_optimizer, state.log_ent_coef)
 
 
 def _descend(

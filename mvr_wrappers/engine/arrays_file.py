@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.arrays import Arrays
 from mvr_wrappers.errors import EngineError
-
-Arrays = Mapping[str, NDArray[Any]]
 
 _HEADER = "header"
 
@@ -48,22 +47,3 @@ def read_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any
         raise EngineError(f"there is no file {path}; check the path, or save an engine there first") from error
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
         raise EngineError(f"{path} is not a whole engine file ({error}); save the engine again") from error
-
-
-def nested(**parts: Arrays) -> dict[str, NDArray[Any]]:
-    """Joins named groups of arrays into one, the names joined by a slash."""
-    return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-
-
-def group(arrays: Arrays, part: str) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of one group that `nested` joined, by their own names."""
-    prefix = f"{part}/"
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def numbered(arrays: Arrays) -> Iterator[dict[str, NDArray[Any]]]:
-    """Yields the groups named "0", "1", ... in order."""
-    number = 0
-    while found := group(arrays, str(number)):
-        yield found
-        number += 1

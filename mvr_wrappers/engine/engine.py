@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from numbers import Integral, Real
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+from typing import Any, NoReturn, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvr_wrappers.arrays import group, nested
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import group, nested, read_arrays, write_arrays
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
+from mvr_wrappers.engine.reward_model import RewardModel
 from mvr_wrappers.engine.runner import JobRunner
-from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError, nearest
-from mvr_wrappers.prompts import checked_prompt
-from mvr_wrappers.scorers import Scorer, load_scorer, scorer_names
-from mvr_wrappers.scorers.goal import RegularisedScorer, check_baseline, regularised
-from mvr_wrappers.settings import Method, RelevanceSettings, RewardSettings, ScheduleSettings, merge
+from mvr_wrappers.errors import EngineError, UnknownNameError, nearest
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import (
+    EngineOptions,
+    EngineSettings,
+    LearningOptions,
+    ScorerSettings,
+    check_names,
+    chosen,
+    read,
+    split,
+    values_of,
+)
+from mvr_wrappers.scorers import Scorer, scorer_names
+from mvr_wrappers.scorers.goal import check_baseline
+from mvr_wrappers.scorers.lazy import LazyScorer
+from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
-if TYPE_CHECKING:
-    from mvr_wrappers.engine.learner import RewardLearner
-
-FORMAT = 1  # of the files `save` writes
+FORMAT = 2  # of the files `save` writes
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -40,6 +49,7 @@ _NOT_FOR_CHILDREN = (
 )
 
 
+@documented(EngineSettings, only=EngineOptions.__annotations__)
 class RewardEngine:
     """Scores filmed clips, learns from them which states are relevant, and shapes rewards with the result.
 
@@ -50,60 +60,40 @@ class RewardEngine:
 
     Args:
         prompt: one sentence that says what the behaviour looks like.
-        scorer: a name that `load_scorer` knows, loaded at its first use, or a scorer.
-        method: how clips become reward; "mvr" (arXiv 2603.01694).
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise.
-        seed: of everything random in the engine.
-        device: of the scorer (when given by name) and of the relevance model: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
+        {options}
 
     Raises:
-        ConfigError: an empty prompt, a negative or infinite weight, a setting that cannot work.
+        ConfigError: an option that does not exist, or a value that cannot work.
         UnknownNameError: no such scorer or method.
     """
 
-    def __init__(
-        self,
-        prompt: str,
-        scorer: str | Scorer = "pocket",
-        *,
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-    ) -> None:
-        from mvr_wrappers.engine.learner import RewardLearner  # here, so that envs that only film never load torch
-
-        _check(prompt, scorer, method, weight, seed)
-        self._scorer = _LazyScorer(scorer, device, baseline_prompt, alpha)
-        self.prompt, self.method, self.weight = prompt, method, float(weight)
-        self.seed, self.device = int(seed), device
-        self.relevance = merge(RelevanceSettings(), relevance, "relevance")
-        self.reward = merge(RewardSettings(), reward, "reward")
-        self.schedule = merge(ScheduleSettings(), schedule, "schedule")
-        if mode is not None:
-            self.schedule = merge(self.schedule, {"mode": mode}, "schedule")
-        pool_seed, learner_seeds = np.random.SeedSequence(seed).spawn(2)
+    def __init__(self, prompt: str, scorer: str | Scorer | None = None, **options: Unpack[LearningOptions]) -> None:
+        check_names(options, LearningOptions.__annotations__, type(self).__name__)
+        if options.get("method") not in (None, *get_args(Method)):
+            near = nearest(str(options.get("method")), get_args(Method))
+            raise UnknownNameError(f"there is no method {options.get('method')!r}. Nearest: {near}")
+        self._settings, objects = read(EngineSettings, {"prompt": prompt, "scorer": scorer, **options})
+        check_baseline(self._settings.baseline_prompt, self._settings.alpha)
+        loading = chosen(ScorerSettings, self._settings)
+        self._scorer = LazyScorer(objects.get("scorer", self._settings.scorer), self._settings.device, **loading)
+        self.prompt, self.method, self.weight = prompt, self._settings.method, float(self._settings.weight)
+        self.relabel, self.seed, self.device = self._settings.relabel, self._settings.seed, self._settings.device
+        self.relevance, self.reward = self._settings.relevance, self._settings.reward
+        self.schedule = self._settings.schedule
+        if self._settings.mode is not None:
+            self.schedule = replace(self.schedule, mode=self._settings.mode)
+        pool_seed, model_seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._pool = ClipPool(self.schedule.max_clips, np.random.default_rng(pool_seed))
-        self._learner: RewardLearner = RewardLearner(
-            *(prompt, self._scorer.get_regularised),
+        self._reward_model = RewardModel(
+            prompt,
+            self._scorer.get,
+            baseline_prompt=self._settings.baseline_prompt,
+            alpha=self._settings.alpha,
             weight=self.weight,
             relevance=self.relevance,
             reward=self.reward,
-            seeds=learner_seeds,
-            device=device,
+            seeds=model_seeds,
+            device=self.device,
         )
         self._clock = Clock()
         self._runner = JobRunner(threaded=self.schedule.mode == "async")
@@ -118,21 +108,14 @@ class RewardEngine:
             name: such as "hammer-v3".
             preset: a preset of the task file.
             overrides: arguments of this class, over those of the task.
+
+        Raises:
+            UnknownNameError: no such task, preset or scorer.
+            ConfigError: an option that does not exist, or a value that cannot work.
         """
-        own = {key: overrides.pop(key) for key in ("seed", "device", "mode") if key in overrides}
-        scorer = overrides.pop("scorer", None)
-        spec = get_task(name, preset, **overrides, scorer=scorer if isinstance(scorer, str) else None)
-        return cls(
-            *(spec.prompt, spec.scorer if scorer is None else scorer),
-            method=spec.method,
-            weight=spec.weight,
-            baseline_prompt=spec.baseline_prompt,
-            alpha=spec.alpha,
-            relevance=spec.relevance,
-            reward=spec.reward,
-            schedule=spec.schedule,
-            **own,
-        )
+        check_names(overrides, ["prompt", *EngineOptions.__annotations__], f"the engine of {name}")
+        plain, objects = split(overrides)
+        return cls(**values_of(EngineSettings, get_task(name, preset, **plain)) | objects)
 
     def for_prompt(self, prompt: str) -> Self:
         """Returns a new engine of another prompt that has learned nothing yet: the same settings, seed and scorer.
@@ -140,7 +123,7 @@ class RewardEngine:
         Raises:
             ConfigError: the prompt is no text, or blank.
         """
-        return type(self)(**self.options | {"prompt": prompt, "scorer": self.scorer})
+        return type(self)(**self.options | {"prompt": prompt, "scorer": self._scorer.source})
 
     @property
     def scorer(self) -> Scorer:
@@ -148,9 +131,14 @@ class RewardEngine:
         return self._scorer.get()
 
     @property
+    def image_size(self) -> int:
+        """Height and width in pixels of the frames the scorer wants; it is not loaded for that, see `LazyScorer`."""
+        return self._scorer.image_size
+
+    @property
     def snapshot(self) -> RewardSnapshot:
         """The latest published reward; shapes to zeros before the first update."""
-        return self._learner.snapshot
+        return self._reward_model.snapshot
 
     @property
     def version(self) -> int:
@@ -165,28 +153,16 @@ class RewardEngine:
     @property
     def gallery(self) -> Gallery:
         """The best and the worst clips scored so far, with their frames."""
-        return self._learner.gallery
+        return self._reward_model.gallery
 
     def score_of(self, clip: Clip) -> NDArray[np.float32] | None:
         """Returns psi of a clip's views, float32 (V,), None while it was not scored."""
-        return self._learner.scores.get(clip)
+        return self._reward_model.scores.get(clip)
 
     @property
     def options(self) -> dict[str, Any]:
         """The arguments that make such an engine again, JSON-safe; a scorer given as an object stands by its name."""
-        return {
-            "prompt": self.prompt,
-            "scorer": self._scorer.name,
-            "method": self.method,
-            "weight": self.weight,
-            "baseline_prompt": self._scorer.baseline_prompt,
-            "alpha": self._scorer.alpha,
-            "relevance": asdict(self.relevance),
-            "reward": asdict(self.reward),
-            "schedule": asdict(self.schedule),
-            "seed": self.seed,
-            "device": self.device,
-        }
+        return asdict(self._settings) | {"scorer": self._scorer.name}
 
     def submit(self, clips: Sequence[Clip]) -> None:
         """Takes in filmed clips until the next scoring.
@@ -221,8 +197,8 @@ class RewardEngine:
         if self._runner.idle() and (self._clock.score_due or self._clock.update_due):
             score, update = self._clock.take()
             clips = self._pool.take() if score else []
-            # The job knows the learner and not the engine, so that an engine nobody holds takes its thread along.
-            self._runner.start(functools.partial(self._learner.work, clips, update=update))
+            # The job knows the reward model and not the engine, so that an engine nobody holds takes its thread along.
+            self._runner.start(functools.partial(self._reward_model.work, clips, update=update))
 
     def shape(
         self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
@@ -236,20 +212,41 @@ class RewardEngine:
         """
         return np.asarray(self.snapshot.shape(states, next_states, terminated))
 
-    def evaluate(
-        self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns what `shape` and `vlm_reward` return, for the cost of one."""
-        return self.snapshot.evaluate(states, next_states, terminated)
-
     def vlm_reward(self, states: ArrayLike) -> NDArray[np.float32]:
         """Returns r_vlm (paper section 4.3), unweighted, under the latest snapshot: (N, D) -> (N,)."""
         return np.asarray(self.snapshot.vlm_reward(states))
 
+    def publish(self, snapshot: RewardSnapshot) -> None:
+        """Makes a snapshot of your own the latest reward, such as one trained elsewhere; waits for work under way.
+
+        It is published as the next version, whatever version it has, and shapes until an update of this engine
+        publishes another: with a `schedule.update_every` that is never reached, for good.
+
+        Args:
+            snapshot: with its own weight and rule, of states of the size that this engine learns on.
+
+        Raises:
+            ConfigError: no snapshot, or one of states of another size.
+            NonFiniteError: it holds NaN or infinity, or would shape with it.
+            EngineError: the worker thread failed, the engine is closed, or this is a child process.
+        """
+        self._require_usable()
+        self.wait()
+        self._reward_model.publish(snapshot)
+
     def metrics(self) -> dict[str, float]:
-        """Returns what the engine has done so far, see `LearnerMetrics`; NaN where there is nothing yet."""
-        counters = {"env_steps": self._clock.env_steps, "clips_dropped": self._pool.dropped, "version": self.version}
-        return {**counters, **asdict(self._learner.metrics)}
+        """Returns what the engine has done so far, see `RewardModelMetrics`; NaN where there is nothing yet.
+
+        Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring) and
+        `clips_dropped` (more were filmed than will be scored).
+        """
+        counters = {
+            "env_steps": self._clock.env_steps,
+            "version": self.version,
+            "clips_waiting": len(self._pool),
+            "clips_dropped": self._pool.dropped,
+        }
+        return {**counters, **asdict(self._reward_model.metrics)}
 
     def wait(self) -> None:
         """Waits until the worker thread has nothing under way, and raises what it failed with."""
@@ -261,13 +258,8 @@ class RewardEngine:
         In "sync" mode an engine loaded from it goes on exactly as this one.
         """
         self.wait()
-        header = {
-            "format": FORMAT,
-            "options": self.options,
-            "clock": asdict(self._clock),
-            "pool": self._pool.header(),
-        }
-        write_arrays(path, header, nested(learner=self._learner.state_dict(), pool=self._pool.state_dict()))
+        header = {"format": FORMAT, "options": self.options, "clock": asdict(self._clock)}
+        write_arrays(path, header, nested(reward_model=self._reward_model.state_dict(), pool=self._pool.state_dict()))
 
     @classmethod
     def load(
@@ -282,14 +274,11 @@ class RewardEngine:
             mode: "sync" or "async", if otherwise than before.
 
         Raises:
-            EngineError: not a file that `save` wrote, or written by a newer version, or with a scorer of one's own that
-                was not given.
+            EngineError: not a file that `save` wrote, or one of another version of its format, or with a scorer of your
+                own that was not given.
         """
         header, arrays = read_arrays(path)
-        if header.get("format") != FORMAT:
-            raise EngineError(
-                f"{path} has format {header.get('format')}, this version reads {FORMAT}; update the package"
-            )
+        _check_format(path, header.get("format"))
         if scorer is None and header["options"]["scorer"] not in scorer_names():
             name = header["options"]["scorer"]
             raise EngineError(
@@ -298,8 +287,8 @@ class RewardEngine:
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
         engine._clock = Clock(**header["clock"])
-        engine._pool.load(header["pool"], group(arrays, "pool"))
-        engine._learner.load_state_dict(group(arrays, "learner"))
+        engine._pool.load_state_dict(group(arrays, "pool"))
+        engine._reward_model.load_state_dict(group(arrays, "reward_model"))
         return engine
 
     def close(self) -> None:
@@ -307,7 +296,7 @@ class RewardEngine:
         if self._closed:
             return
         self._closed = True
-        self._learner.stop()
+        self._reward_model.stop()
         if os.getpid() == self._process:  # a forked child has no thread to end
             self._runner.close()
 
@@ -327,42 +316,12 @@ class RewardEngine:
             raise EngineError(_NOT_FOR_CHILDREN)
 
 
-class _LazyScorer:
-    """A scorer, or the name of one that is loaded when it is first needed; and how its scores are regularised."""
-
-    __slots__ = ("_device", "_scorer", "alpha", "baseline_prompt", "name")
-
-    def __init__(self, scorer: str | Scorer, device: str, baseline_prompt: str | None, alpha: float) -> None:
-        if isinstance(scorer, RegularisedScorer):
-            if baseline_prompt is not None:
-                raise ConfigError(f"the scorer has a baseline of its own, {scorer.baseline_prompt!r}; leave out one")
-            baseline_prompt, alpha, scorer = scorer.baseline_prompt, scorer.alpha, scorer.scorer
-        check_baseline(baseline_prompt, alpha)
-        self.baseline_prompt, self.alpha = baseline_prompt, float(alpha)
-        self.name = scorer if isinstance(scorer, str) else scorer.name
-        self._scorer = None if isinstance(scorer, str) else scorer
-        self._device = device
-
-    def get(self) -> Scorer:
-        if self._scorer is None:
-            self._scorer = load_scorer(self.name, self._device)
-        return self._scorer
-
-    def get_regularised(self) -> Scorer:
-        return regularised(self.get(), self.baseline_prompt, self.alpha)
-
-
-def _check(prompt: str, scorer: str | Scorer, method: str, weight: Any, seed: Any) -> None:
-    """Refuses arguments that cannot work, before anything heavy is loaded."""
-    checked_prompt(prompt)
-    if not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
-        raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    if not (isinstance(seed, Integral) and int(seed) >= 0):
-        raise ConfigError(f"seed is {seed!r}; give a whole number of at least 0")
-    if method not in get_args(Method):
-        raise UnknownNameError(f"there is no method {method!r}. Nearest: {nearest(str(method), get_args(Method))}")
-    if isinstance(scorer, str):
-        if scorer not in scorer_names():
-            raise UnknownNameError(f"no scorer is called {scorer!r}. Nearest: {nearest(scorer, scorer_names())}")
-    elif not isinstance(scorer, Scorer):
-        raise ConfigError(f"scorer is {scorer!r}; give the name of one, or an object with the members of Scorer")
+def _check_format(path: str | Path, found: Any) -> None:
+    """Refuses a file of another format than this version writes."""
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found < FORMAT:
+        what = "an older version wrote it: train anew, or load it with the version of this package that wrote it"
+    else:
+        what = "update the package"
+    raise EngineError(f"{path} has format {found}, this version reads {FORMAT}; {what}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.arrays import Arrays, group, nested, numbered
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import Arrays, group, nested, numbered
+
+_ARRAYS = ("frames", "views", "scores")  # of a picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,14 +19,19 @@ class Picture:
     """A scored clip with its frames.
 
     Attributes:
-        frames: uint8 (V, F, H, W, 3), RGB.
+        source: of the frames, as of the clip: nothing is copied.
         views: int64 (V,), index of each view in the camera rig.
         scores: float32 (V,), psi of each view.
     """
 
-    frames: NDArray[np.uint8]
+    source: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
     views: NDArray[np.int64]
     scores: NDArray[np.float32]
+
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """uint8 (V, F, H, W, 3), RGB."""
+        return self.source() if callable(self.source) else self.source
 
     @property
     def score(self) -> float:
@@ -60,7 +67,7 @@ class Gallery:
             scores: psi of each clip's views, (V,) each.
         """
         for clip, psi in zip(clips, scores, strict=True):
-            new = Picture(clip.frames, clip.views, psi)
+            new = Picture(clip.source, clip.views, psi)
             self.best = self._first((*self.best, new), lambda picture: -picture.score)
             self.worst = self._first((*self.worst, new), lambda picture: picture.score)
 
@@ -71,7 +78,8 @@ class Gallery:
     def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the pictures of a saved gallery."""
         self.best, self.worst = (
-            tuple(Picture(**picture) for picture in numbered(group(arrays, part))) for part in ("best", "worst")
+            tuple(Picture(*(picture[name] for name in _ARRAYS)) for picture in numbered(group(arrays, part)))
+            for part in ("best", "worst")
         )
 
     def _first(self, pictures: tuple[Picture, ...], key: Callable[[Picture], float]) -> tuple[Picture, ...]:
@@ -83,5 +91,4 @@ class Gallery:
 
 
 def _to_arrays(pictures: tuple[Picture, ...]) -> dict[str, NDArray[np.generic]]:
-    names = [field.name for field in fields(Picture)]
-    return nested(**{str(i): {name: getattr(picture, name) for name in names} for i, picture in enumerate(pictures)})
+    return nested(**{str(i): {name: getattr(picture, name) for name in _ARRAYS} for i, picture in enumerate(pictures)})

@@ -1,4 +1,4 @@
-"""Several prompts: EngineGroup, the engines by prompt, and EnginePerEnv, which of them shapes which env."""
+"""EngineGroup: the engines of several prompts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ class EngineGroup(Mapping[str, RewardEngine]):
 
     Args:
         engines: at least one, each of another prompt. The first is the one that later ones are made like.
-        lent: whether these engines are somebody else's, so that `close` leaves them open.
+        lent: whether these engines are caller-owned, so that `close` leaves them open.
+        closes_with_env: whether the wrapper that the group is given to closes it; a group of your own you close.
+
+    Attributes:
+        closes_with_env: as above.
 
     Raises:
         ConfigError: no engine, or two of one prompt.
     """
 
-    def __init__(self, engines: Iterable[RewardEngine], *, lent: bool = False) -> None:
+    def __init__(self, engines: Iterable[RewardEngine], *, lent: bool = False, closes_with_env: bool = False) -> None:
+        self.closes_with_env = closes_with_env
         given = list(engines)
         self._engines = {engine.prompt: engine for engine in given}
         if not given or len(self._engines) < len(given):
@@ -86,19 +91,46 @@ class EngineGroup(Mapping[str, RewardEngine]):
         """Returns the group that was saved; the arguments are those of `RewardEngine.load`.
 
         Raises:
-            EngineError: not a folder that `save` wrote, or written by a newer version, or with a scorer of one's own
-                that was not given.
+            EngineError: not a folder that `save` wrote, or damaged, or of another version of the format, or with a
+                scorer of your own that was not given.
         """
-        index = Path(folder) / _INDEX
-        if not index.is_file():
-            raise EngineError(f"{folder} holds no {_INDEX}; give a folder that EngineGroup.save wrote")
-        first, *others = [Path(folder) / name for name in json.loads(index.read_text(encoding="utf-8"))]
+        first, *others = [Path(folder) / name for name in _read_index(Path(folder) / _INDEX)]
         engine = RewardEngine.load(first, scorer=scorer, device=device, mode=mode)
         shared = engine.scorer
         return cls([engine, *(RewardEngine.load(path, scorer=shared, device=device, mode=mode) for path in others)])
 
     def close(self) -> None:
-        """Closes the engines, except those that were lent."""
+        """Closes the engines, except those that were lent.
+
+        Raises:
+            EngineError: a worker thread failed, and its error was never raised; all engines are closed even so, and of
+                several errors the first is raised.
+        """
+        errors = []
         for engine in self.values():
             if engine not in self._lent:
-                engine.close()
+                try:
+                    engine.close()
+                except EngineError as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def _read_index(path: Path) -> list[str]:
+    """Returns the names of the engine files in a folder, which lie beside the index.
+
+    Raises:
+        EngineError: there is no index, or it is damaged.
+    """
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise EngineError(f"{path.parent} holds no {path.name}; give a folder that EngineGroup.save wrote") from error
+    except ValueError as error:
+        raise EngineError(f"{path} is no JSON ({error}); save the engines again") from error
+    if not (
+        isinstance(names, list) and names and all(isinstance(it, str) and it and it == Path(it).name for it in names)
+    ):
+        raise EngineError(f"{path} is no list of the engine files beside it, but {names!r}; save the engines again")
+    return names

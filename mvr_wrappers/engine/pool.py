@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import Arrays, nested, numbered
-
-_ARRAYS = ("states", "frames", "views")  # of a clip; its prompt is that of the engine it waits in
+from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested, numbered
+from mvr_wrappers.clips import Clip, Moments
 
 
 class ClipPool:
     """Keeps a uniformly random `capacity` of the clips offered since the last `take` (reservoir sampling).
 
-    Memory is bounded however much is filmed.
+    Memory is bounded however much is filmed: a clip keeps its own frames alone.
 
     Args:
         capacity: clips kept at most.
@@ -56,16 +54,28 @@ class ClipPool:
         clips, self._clips, self._offered = self._clips, [], 0
         return clips
 
-    def header(self) -> dict[str, Any]:
-        """Returns the counters and the generator's state, JSON-safe."""
-        return {"dropped": self.dropped, "offered": self._offered, "rng": self._rng.bit_generator.state}
-
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Returns the clips as named arrays."""
-        return nested(**{str(i): {name: getattr(clip, name) for name in _ARRAYS} for i, clip in enumerate(self._clips)})
+        """Returns everything as named arrays, frames that clips share once; waits for those still being rendered."""
+        shared: dict[int, tuple[int, NDArray[np.uint8]]] = {}  # id -> number and array, which keeps the id its own
+        clips: dict[str, NDArray[Any]] = {}
+        for i, clip in enumerate(self._clips):
+            numbers = [shared.setdefault(id(array), (len(shared), array))[0] for array in clip.moments]
+            of_clip: dict[str, NDArray[Any]] = {
+                "states": clip.states,
+                "views": clip.views,
+                "moments": np.array(numbers),
+            }
+            clips |= nested(**{str(i): of_clip})
+        counters = {"dropped": np.array(self.dropped), "offered": np.array(self._offered)}
+        frames = {str(number): array for number, array in shared.values()}
+        return {**counters, "rng": generator_to_array(self._rng), **nested(clips=clips, frames=frames)}
 
-    def load(self, header: Mapping[str, Any], arrays: Arrays) -> None:
-        """Takes over what `header` and `state_dict` of another pool described."""
-        self.dropped, self._offered = header["dropped"], header["offered"]
-        self._rng.bit_generator.state = header["rng"]
-        self._clips = [Clip(clip["states"], clip["frames"], clip["views"]) for clip in numbered(arrays)]
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """Takes over the state of another pool. A clip's prompt is that of the engine it waits in."""
+        self.dropped, self._offered = int(arrays["dropped"]), int(arrays["offered"])
+        self._rng = generator_from_array(arrays["rng"])
+        frames = group(arrays, "frames")
+        self._clips = [
+            Clip(clip["states"], Moments(frames[str(number)] for number in clip["moments"]), clip["views"])
+            for clip in numbered(group(arrays, "clips"))
+        ]

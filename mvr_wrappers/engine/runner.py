@@ -62,6 +62,6 @@ class JobRunner:
         if error is not None:
             self._raised = True
             raise EngineError(
-                f"the reward engine's worker thread failed with {error!r}; mend the cause, shown above, and go on from "
+                f"the reward engine's worker thread failed with {error!r}; fix the cause, shown above, and go on from "
                 "the last engine saved"
             ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
@@ -12,11 +12,12 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.envs.multitask import benchmark, read_plan
-from mvr_wrappers.envs.options import EnvOptions, EnvPlan
+from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.envs.sharing import warn_of_separate_engines
 from mvr_wrappers.errors import ConfigError, nearest
-from mvr_wrappers.wrappers.filmed import json_safe
-from mvr_wrappers.wrappers.routing import engine_group
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EnvOptions, EnvSettings
+from mvr_wrappers.wrappers.filmed import film, json_safe, sized
 from mvr_wrappers.wrappers.single import MultiViewVLMRewardWrapper
 from mvr_wrappers.wrappers.vector import MultiViewVLMRewardVectorWrapper
 
@@ -43,6 +44,7 @@ class RegisteredEnv(gym.Wrapper[Any, Any, Any, Any]):
         return self._own_spec
 
 
+@documented(EnvSettings)
 def make_env(
     task: str,
     *,
@@ -56,10 +58,9 @@ def make_env(
         task: name of a registered task.
         shaping: False gives the task's own reward, for evaluation: nothing is filmed, no scorer is loaded. `info` still
             has `task_reward` and `is_success`.
-        engine: an engine shared with other envs of this process, or an EngineGroup with one for the task's prompt; the
-            options of learning then play no part.
-        options: see `EnvOptions`. A `max_episode_steps` given to `gymnasium.make` itself is a time limit outside this
-            env, of which it only learns at the next reset.
+        engine: an engine shared with other envs of this process, or an EngineGroup with one for the task's prompt.
+            Options that it would ignore, such as `weight`, are then an error.
+        {options}
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.
@@ -73,13 +74,14 @@ def make_env(
     if shaping:
         if engine is None:
             warn_of_separate_engines()
-        learning: dict[str, Any] = plan.engine if engine is None else {"engine": engine}
-        if isinstance(engine, EngineGroup):
-            learning["prompt"] = plan.spec.prompt
-        env = MultiViewVLMRewardWrapper(env, rig=plan.spec.rig, clip=plan.spec.clip, **plan.filming | learning)
+        group = plan.engines(engine)
+        filmed = film(env, clip=sized(plan.spec.clip, group.first), **plan.filming)
+        prompt = None if isinstance(engine, RewardEngine) else plan.spec.prompt
+        env = MultiViewVLMRewardWrapper(filmed, prompt, engine=group)
     return RegisteredEnv(env, plan.spec.name, {"task": task, "shaping": shaping, **options})
 
 
+@documented(EnvSettings)
 def make_vector_env(
     task: str | Sequence[str],
     num_envs: int = 1,
@@ -104,9 +106,9 @@ def make_vector_env(
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
         vector_kwargs: further arguments of SyncVectorEnv or AsyncVectorEnv (gymnasium.make_vec does not pass them on).
         shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
-        engine: an engine, or an EngineGroup, shared with other envs of this process; the options of learning then play
-            no part.
-        options: see `EnvOptions`.
+        engine: an engine, or an EngineGroup, shared with other envs of this process. Options that it would ignore, such
+            as `weight`, are then an error.
+        {options}
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.
@@ -117,22 +119,28 @@ def make_vector_env(
         raise ConfigError(f"vectorization is {vectorization!r}; give {nearest(vectorization, VECTORIZATIONS)}")
     plan = read_plan(task, options, use_one_hot)
     count = plan.count(num_envs)
-    group = (plan.engines() if engine is None else engine_group(engine, None, {})) if shaping else None
+    group = plan.engines(engine) if shaping else None
     makers = plan.makers(range(count), None if group is None else group.first)
     try:
         env = VECTORIZATIONS[vectorization](makers, autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the second, Gymnasium before 1.4
         if "space" not in str(error):
             raise
         raise ConfigError(f"the tasks do not fit into one vector: {error}") from error
     if group is None:
         return env
-    prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
-    shaped = MultiViewVLMRewardVectorWrapper(env, prompt, engine=group, state_fn=options.get("state_fn"))
-    shaped.owns_engines = group is not engine
-    return shaped
+    prompts = None if isinstance(engine, RewardEngine) else plan.prompts(count)
+    return MultiViewVLMRewardVectorWrapper(env, prompts, engine=group, state_fn=plan.state_fn)
 
 
+@overload
+def make_multitask_vec(
+    tasks: str | Iterable[str], num_envs: int = 1, *, shaping: Literal[True] = True, **options: Any
+) -> MultiViewVLMRewardVectorWrapper: ...
+@overload
+def make_multitask_vec(
+    tasks: str | Iterable[str], num_envs: int = 1, *, shaping: bool, **options: Any
+) -> VectorEnv[Any, Any, Any]: ...
 def make_multitask_vec(tasks: str | Iterable[str], num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:
     """Makes a vector env whose sub-envs play different tasks, each shaped by the engine of its task's prompt.
 

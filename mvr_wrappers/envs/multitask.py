@@ -6,7 +6,7 @@ import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
-from mvr_wrappers.envs.options import EnvOptions, EnvPlan
+from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.errors import ConfigError, EnvError, MissingExtraError
+from mvr_wrappers.options import EnvOptions
 from mvr_wrappers.tasks.registry import BENCHMARKS
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_plan(task: str | Sequence[str], options: EnvOptions, use_one_hot: bool = False) -> EnvPlan | MultitaskPlan:
@@ -95,12 +93,22 @@ class MultitaskPlan:
         """Returns the own prompt of each of `count` sub-envs."""
         return [self.plans[i % len(self.plans)].spec.prompt for i in range(count)]
 
-    def engines(self) -> EngineGroup:
-        """Returns a new engine for each prompt, with the settings of the first task that has it, and one scorer."""
+    @property
+    def state_fn(self) -> Any:
+        """What makes a state vector of an observation, None where observations are vectors."""
+        return self.plans[0].state_fn
+
+    def engines(self, engine: RewardEngine | EngineGroup | None = None) -> EngineGroup:
+        """Returns a new engine for each prompt, with the settings of the first task that has it; or those given.
+
+        Raises:
+            ConfigError: options of learning were given beside `engine`, which it would ignore.
+        """
+        if engine is not None:
+            return self.plans[0].engines(engine)
         plans = {plan.spec.prompt: plan for plan in reversed(self.plans)}
-        first = RewardEngine(**self.plans[0].engine)
-        others = [plans[prompt].engine for prompt in dict.fromkeys(self.prompts(len(self.plans)))][1:]
-        return EngineGroup([first, *(RewardEngine(**engine | {"scorer": first.scorer}) for engine in others)])
+        prompts = dict.fromkeys(self.prompts(len(self.plans)))
+        return EngineGroup([RewardEngine(**plans[prompt].engine) for prompt in prompts], closes_with_env=True)
 
     def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs, see `EnvPlan.makers`."""

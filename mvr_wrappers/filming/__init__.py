@@ -9,12 +9,12 @@ with explained():
     import mujoco as _mujoco  # noqa: F401  a back end that cannot start may already fail here
 
 from mvr_wrappers.filming.access import StateFn
-from mvr_wrappers.filming.cameras import Camera, CameraRig
 from mvr_wrappers.filming.episode import FilmedEpisode, film_episode
 from mvr_wrappers.filming.filmed_env import FilmedEnv
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.renderer import Renderer, film
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, find_mujoco
+from mvr_wrappers.rigs import Camera, CameraRig
 
 __all__ = [
     "AnyEnv",

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import EnvError
-from mvr_wrappers.filming.cameras import CameraRig
+from mvr_wrappers.filming.cameras import check_rig, default_rig
 from mvr_wrappers.filming.simulation import AnyEnv
+from mvr_wrappers.rigs import CameraRig
 
 StateFn: TypeAlias = Callable[[Any], NDArray[Any]]
 
@@ -34,8 +35,8 @@ def as_rig(rig: CameraRig | Mapping[str, Any] | None, model: mujoco.MjModel) -> 
         ConfigError: a mapping that describes no rig.
         UnknownNameError: the model lacks a camera or a body of the rig.
     """
-    chosen = CameraRig.default(model) if rig is None else read_rig(rig)
-    chosen.check(model)
+    chosen = default_rig(model) if rig is None else read_rig(rig)
+    check_rig(chosen, model)
     return chosen
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn
-from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, simulation
-from mvr_wrappers.filming.studio import Footage, studio
+from mvr_wrappers.filming.studio import shoot, studio
+from mvr_wrappers.rigs import CameraRig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,5 +82,5 @@ def film_episode(
         infos.append(info)
         over = terminated or truncated
     times = np.unique([*range(0, len(recorder), every), len(recorder) - 1])
-    frames = Footage(recorder, times, views, size, quality).frames()
+    frames = shoot(recorder, times, views, size, quality)()
     return FilmedEpisode(frames, times, recorder.states, np.array(rewards), infos)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -17,14 +16,15 @@ from numpy.typing import NDArray
 from mvr_wrappers.clips import Clip, clip_starts, frame_indices
 from mvr_wrappers.errors import EnvError, NonFiniteError
 from mvr_wrappers.filming.access import StateFn, as_rig, as_state_fn, read_rig, state_size, time_limit
-from mvr_wrappers.filming.cameras import CameraRig
 from mvr_wrappers.filming.gl import keep_warm, let_cool
 from mvr_wrappers.filming.recorder import Recorder
 from mvr_wrappers.filming.schedule import FilmSchedule
 from mvr_wrappers.filming.simulation import AnyEnv, GetMujoco, model_if_made, simulation
-from mvr_wrappers.filming.studio import Footage, Stopwatch, studio
+from mvr_wrappers.filming.studio import shoot, studio
 from mvr_wrappers.prompts import take_prompt
+from mvr_wrappers.rigs import CameraRig
 from mvr_wrappers.settings import ClipSettings, merge
+from mvr_wrappers.stopwatch import Stopwatch
 
 DEFAULT_IMAGE_SIZE = 224
 
@@ -41,7 +41,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: any env whose `unwrapped` has MuJoCo's `model` and `data`, or dm_control's `physics`; else give
             `get_mujoco`. A model that is None is looked for again at the first reset.
-        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `CameraRig.default` of the first model.
+        rig: the cameras, or a mapping for `CameraRig.from_config`; None takes `default_rig` of the first model.
         clip: what is filmed: settings, or a mapping of those to change. `image_size` None means 224 pixels.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
         get_mujoco: env -> (model, data), asked at each reset and each step filmed.
@@ -50,6 +50,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Attributes:
         clip: the settings.
         state_dim: D, length of a state vector.
+        last_state: float32 (D,), state vector of the last observation; read only. Empty before the first reset.
         episode_prompt: what the options of the last reset asked for; None is the env's own prompt.
         next_prompt: what the next reset asks for unless its options do; forgotten by then.
 
@@ -97,6 +98,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         self._to_state = as_state_fn(env.observation_space, state_fn)
         self.state_dim = state_size(env.observation_space, self._to_state)
+        self.last_state: NDArray[np.float32] = np.zeros(0, np.float32)
         self._rng = np.random.default_rng(seed)
         self._episode, self._step = -1, 0
         self._schedule = FilmSchedule(self.clip.film_every)
@@ -136,9 +138,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.episode_prompt, self.next_prompt = prompt or self.next_prompt, None
         self._episode, self._step = self._episode + 1, 0
         chosen = self._schedule.chooses(self.episode_prompt)
-        state = self._checked_state(observation, 0.0)
+        self.last_state = self._checked_state(observation, 0.0)
         if chosen:
-            self._begin(state)
+            self._begin(self.last_state)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -149,9 +151,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
-        state = self._checked_state(observation, float(reward))
+        self.last_state = self._checked_state(observation, float(reward))
         if self._recorder is not None:
-            self._record(self._recorder, state)
+            self._record(self._recorder, self.last_state)
             if terminated or truncated:
                 if len(self._recorder) < self.clip.length and not self._warned:
                     self._warn_too_short(f"an episode ended after {self._step} steps")
@@ -162,10 +164,6 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def film_seconds(self) -> float:
         """Wall time spent waiting for frames so far, here or where clips are scored."""
         return self._waiting.seconds
-
-    def state(self, observation: Any) -> NDArray[np.float32]:
-        """Returns the state vector of an observation: a new array, float32 (D,)."""
-        return self._to_state(observation)
 
     def film_next(self) -> None:
         """Chooses the next episode for filming, whatever the count."""
@@ -201,7 +199,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._recorder.start(data, state)
 
     def _record(self, recorder: Recorder, state: NDArray[np.float32]) -> None:
-        """Records the state after a step; a model that took another's place amid an episode begins a new recording."""
+        """Records the state after a step; another model during an episode begins a new recording."""
         model, data = simulation(self.env, self._get_mujoco)
         if model is recorder.model:
             recorder.append(data, state)
@@ -223,11 +221,11 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
         cameras, size = [self.rig.views[view] for view in views], self.clip.image_size or DEFAULT_IMAGE_SIZE
-        footage = Footage(recorder, times, cameras, size, self.clip.quality, self._waiting)
+        footage = shoot(recorder, times, cameras, size, self.clip.quality, self._waiting)
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
-            part, frames = states[start : start + self.clip.length].copy(), functools.partial(_rows, footage, row)
-            self._clips.append(Clip(part, frames, views, self.episode_prompt))
+            part = states[start : start + self.clip.length].copy()
+            self._clips.append(Clip(part, footage.part(row), views, self.episode_prompt))
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
@@ -250,8 +248,3 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             "tried instead; if all are so short, lower clip.length.",
             stacklevel=3,
         )
-
-
-def _rows(footage: Footage, row: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Returns a clip's frames (V, F, H, W, 3)."""
-    return footage.frames()[:, row]

@@ -18,7 +18,7 @@ KEPT = 4  # clips of each view; a clip of 8 frames of 224 pixels is 1.2 MB
 
 _SMALLEST = 96  # pixels of a frame's side; smaller frames are enlarged by a whole number
 _TEXT, _LINE, _MARGIN, _GAP = 14, 19, 12, 3  # pixels: letters, lines, around things, between frames
-_BLACK, _GREY = (20, 20, 20), (110, 110, 110)
+_BLACK, _GREY = "#141414", "#6e6e6e"
 
 ScoreOf: TypeAlias = Callable[[Clip], NDArray[np.float32] | None]
 
@@ -30,10 +30,12 @@ class Strip:
     Attributes:
         frames: uint8 (F, H, W, 3), RGB, in the order of time.
         caption: lines that stand to the left.
+        color: of the caption, such as "#2c8a57".
     """
 
     frames: NDArray[np.uint8]
     caption: tuple[str, ...]
+    color: str = _GREY
 
 
 class Reel:
@@ -84,7 +86,7 @@ def draw_filmstrip(parts: Sequence[tuple[str, Sequence[Strip]]]) -> NDArray[np.u
     """Draws rows of frames under headings, one below the other.
 
     Args:
-        parts: heading and rows; at least one row in all.
+        parts: heading (its line breaks are kept) and rows; at least one row in all.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -96,7 +98,7 @@ def draw_filmstrip(parts: Sequence[tuple[str, Sequence[Strip]]]) -> NDArray[np.u
     left = 2 * _MARGIN + int(max(font.getlength(line) for strip in rows for line in strip.caption))
     width = left + max(row.shape[1] for row in rows.values()) + _MARGIN
     letters = max(20, int((width - 2 * _MARGIN) / font.getlength("n")))
-    headings = [textwrap.wrap(heading, letters) for heading, _ in parts]
+    headings = [[part for line in heading.split("\n") for part in textwrap.wrap(line, letters)] for heading, _ in parts]
     heights = {strip: max(len(row), _LINE * len(strip.caption)) + _MARGIN for strip, row in rows.items()}
     height = _LINE * (sum(map(len, headings)) + 1) + _MARGIN * (len(parts) + 1) + sum(heights.values())
     canvas = Image.new("RGB", (width, height), "white")
@@ -106,7 +108,7 @@ def draw_filmstrip(parts: Sequence[tuple[str, Sequence[Strip]]]) -> NDArray[np.u
         top += _LINE * len(heading) + _MARGIN // 2
         for strip in strips:
             canvas.paste(Image.fromarray(rows[strip]), (left, top))
-            pen.text((_MARGIN, top), "\n".join(strip.caption), _GREY, font, spacing=_LINE - _TEXT)
+            pen.text((_MARGIN, top), "\n".join(strip.caption), strip.color, font, spacing=_LINE - _TEXT)
             top += heights[strip]
         top += _MARGIN // 2
     pen.text((width - _MARGIN, top), "time, left to right", _GREY, font, anchor="ra")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import gl
-from mvr_wrappers.filming.cameras import Camera
+from mvr_wrappers.filming.cameras import fit, place
 from mvr_wrappers.filming.looks import Looks
 from mvr_wrappers.filming.meshes import Simplified, simplify
 from mvr_wrappers.filming.recorder import restore
+from mvr_wrappers.rigs import Camera
 
 MAX_GEOMS = 10_000
 _FLAGS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
@@ -82,7 +83,7 @@ class Renderer:
         """
         if self.closed:
             raise FilmingError("this renderer is closed, or was made in another thread or process; make a new one")
-        placed = camera.place(self.model, data)
+        placed = place(camera, self.model, data)
         mujoco.mjv_updateScene(
             self.model, data, self._options, None, placed, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
@@ -157,17 +158,31 @@ def film(
     Returns:
         uint8 (V, T', H, W, 3), RGB, upright.
     """
+    frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
+    for i, moment in enumerate(film_moments(renderer, physics, times, cameras, looks)):
+        frames[:, i] = moment
+    return frames
+
+
+def film_moments(
+    renderer: Renderer,
+    physics: NDArray[np.float64],
+    times: Iterable[int],
+    cameras: Sequence[Camera],
+    looks: Looks | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """Does what `film` does, one moment after the other: yields an array (V, H, W, 3) of its own for each."""
     model = renderer.model
     data = mujoco.MjData(model)
-    fitted = [camera.fit(model) for camera in cameras]
-    frames = np.empty((len(cameras), len(times), renderer.height, renderer.width, 3), np.uint8)
-    for i, time in enumerate(times):
+    fitted = [fit(camera, model) for camera in cameras]
+    for time in times:
         if looks is not None:
             looks.restore(time)
         restore(model, data, physics[time])
+        frames = np.empty((len(cameras), renderer.height, renderer.width, 3), np.uint8)
         for v, camera in enumerate(fitted):
-            renderer.render(data, camera, out=frames[v, i])
-    return frames
+            renderer.render(data, camera, out=frames[v])
+        yield frames
 
 
 def _orphan(context: gl.SharedContext, residents: dict[bool, gl.Resident]) -> None:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mvr_wrappers.clips import Moments
 from mvr_wrappers.filming.back_end import works_in_threads
-from mvr_wrappers.filming.cameras import Camera
 from mvr_wrappers.filming.gl import check_gl, release_idle
 from mvr_wrappers.filming.recorder import Recorder
-from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.filming.renderer import Renderer, film_moments
+from mvr_wrappers.rigs import Camera
+from mvr_wrappers.stopwatch import Stopwatch
 
 BACKLOG = 16  # films that wait at most: each holds a copy of its model
 
@@ -87,26 +87,53 @@ def studio() -> Studio:
     return _studio
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """Sums up wall time.
+class _Moment:
+    """Holds the frames of one moment, uint8 (V, H, W, 3), once they are rendered."""
 
-    Attributes:
-        seconds: so far.
+    __slots__ = ("__weakref__", "frames")
+
+    frames: NDArray[np.uint8]
+
+
+class Footage(Moments):
+    """Frames that are rendered in the studio: those of moments that nobody keeps are not, or are freed.
+
+    Args:
+        moments: where the frames will be, in the order of time.
+        done: what the studio is at; carries its error.
+        waiting: sums up the time that is spent here waiting for frames.
     """
 
-    seconds: float = 0.0
+    __slots__ = ("_done", "_moments", "_waiting")
 
-    def time(self, work: Callable[[], Value]) -> Value:
-        """Does it, and adds the time it takes."""
-        began = time.perf_counter()
-        value = work()
-        self.seconds += time.perf_counter() - began
-        return value
+    def __init__(self, moments: Iterable[_Moment], done: Future[None], waiting: Stopwatch) -> None:
+        super().__init__(())
+        self._moments, self._done, self._waiting = tuple(moments), done, waiting
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint8], ...]:
+        """Waits for the frames and returns them: arrays uint8 (V, H, W, 3), RGB, upright, one a moment.
+
+        Raises:
+            FilmingError: OpenGL refused the model or the size.
+        """
+        self._waiting.time(self._done.result)
+        return tuple(moment.frames for moment in self._moments)
+
+    def part(self, rows: Iterable[int]) -> Footage:
+        """Returns the footage of some of the moments, which keeps no others."""
+        return Footage((self._moments[row] for row in rows), self._done, self._waiting)
 
 
-class Footage:
-    """Frames of an episode. They are rendered in the studio; not at all if nobody keeps this object.
+def shoot(
+    recorder: Recorder,
+    times: Sequence[int] | NDArray[np.int64],
+    cameras: Sequence[Camera],
+    size: int | tuple[int, int],
+    quality: Literal["fast", "full"],
+    waiting: Stopwatch | None = None,
+) -> Footage:
+    """Has an episode filmed in the studio, beside what comes next.
 
     Args:
         recorder: of the episode; not used again.
@@ -114,53 +141,40 @@ class Footage:
         cameras: the V views.
         size: pixels, (height, width) or one number for both.
         quality: as of `Renderer`.
-        waiting: sums up the time that is spent here waiting for frames.
+        waiting: sums up the time that is spent waiting for frames.
+
+    Returns:
+        The footage of the T' moments.
     """
+    looks, physics, moments = recorder.looks, recorder.physics, [_Moment() for _ in times]
+    kept = list(zip(times, map(weakref.ref, moments), strict=True))
 
-    __slots__ = ("__weakref__", "_frames", "_waiting")
+    def work() -> None:
+        wanted = [(time, moment) for time, moment in kept if moment() is not None]
+        if not wanted:
+            return
+        # A renderer holds tens of megabytes of meshes and textures: with many envs in a process each had better
+        # not keep its own. What it uploaded stays, for whoever films the same next (`keep_warm`).
+        with Renderer(looks.model, size, quality) as renderer:
+            films = film_moments(renderer, physics, [time for time, _ in wanted], cameras, looks)
+            for (_, wanted_by), frames in zip(wanted, films, strict=True):
+                if (moment := wanted_by()) is not None:
+                    moment.frames = frames
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        times: Sequence[int] | NDArray[np.int64],
-        cameras: Sequence[Camera],
-        size: int | tuple[int, int],
-        quality: Literal["fast", "full"],
-        waiting: Stopwatch | None = None,
-    ) -> None:
-        looks, physics, wanted = recorder.looks, recorder.physics, weakref.ref(self)
-
-        def shoot() -> NDArray[np.uint8] | None:
-            if wanted() is None:
-                return None
-            # A renderer holds tens of megabytes of meshes and textures: with many envs in a process each had better
-            # not keep its own. What it uploaded stays, for whoever films the same next (`keep_warm`).
-            with Renderer(looks.model, size, quality) as renderer:
-                return film(renderer, physics, times, cameras, looks)
-
-        self._waiting = waiting or Stopwatch()
-        self._frames: Future[Any] = self._waiting.time(lambda: studio().submit(shoot))
-
-    def frames(self) -> NDArray[np.uint8]:
-        """Waits for the frames and returns them: uint8 (V, T', H, W, 3), RGB, upright.
-
-        Raises:
-            FilmingError: OpenGL refused the model or the size.
-        """
-        frames: NDArray[np.uint8] = self._waiting.time(self._frames.result)
-        return frames
+    waiting = waiting or Stopwatch()
+    return Footage(moments, waiting.time(lambda: studio().submit(work)), waiting)
 
 
 def _after_fork() -> None:
     """Makes a new studio: the thread of the old one did not survive the fork."""
-    global _studio
+    global _studio  # noqa: PLW0603 - a process has one
     _studio = Studio()
 
 
 if sys.platform != "win32":  # which cannot fork
-    # Amid a film the driver holds locks that nobody would give back in the child.
+    # During a film the driver holds locks that nobody would give back in the child.
     os.register_at_fork(
-        before=lambda: _studio.between_films.acquire(),
-        after_in_parent=lambda: _studio.between_films.release(),
+        before=lambda: _studio.between_films.acquire(),  # noqa: PLW0108 - of whichever studio there is then
+        after_in_parent=lambda: _studio.between_films.release(),  # noqa: PLW0108
         after_in_child=_after_fork,
     )

@@ -1,10 +1,27 @@
-"""State relevance, learned from scored clips. Its modules hold torch; NumPy arrays go in and out."""
+"""State relevance, learned from scored clips: NumPy arrays go in and out. torch is loaded at the first use of it."""
 
-from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
-from mvr_wrappers.relevance.losses import matching_loss, representation_loss
-from mvr_wrappers.relevance.model import RelevanceModel
-from mvr_wrappers.relevance.reference import ReferenceSet
-from mvr_wrappers.relevance.trainer import RelevanceTrainer, UpdateReport
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
+    from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+    from mvr_wrappers.relevance.model import RelevanceModel
+    from mvr_wrappers.relevance.reference import ReferenceSet
+    from mvr_wrappers.relevance.trainer import RelevanceTrainer, UpdateReport
+
+_HOMES = {
+    "ClipBatch": "dataset",
+    "ClipDataset": "dataset",
+    "ReferenceSet": "reference",
+    "RelevanceModel": "model",
+    "RelevanceTrainer": "trainer",
+    "UpdateReport": "trainer",
+    "matching_loss": "losses",
+    "representation_loss": "losses",
+}
 
 __all__ = [
     "ClipBatch",
@@ -16,3 +33,10 @@ __all__ = [
     "matching_loss",
     "representation_loss",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name from its module at first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

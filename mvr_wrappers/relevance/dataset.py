@@ -6,20 +6,19 @@ one row a view. A clip is either for training or held out from the moment it arr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.clips import ScoredClip
+from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested
+from mvr_wrappers.clips import ROWS, ScoredClip
 from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.relevance.moments import RunningMoments, ViewMeans
-from mvr_wrappers.relevance.random_state import generator_from_array, generator_to_array
 
 MAX_HELD_OUT = 50
-ROWS = ("states", "views", "scores", "embeddings")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +57,15 @@ class ClipRows:
                 self.arrays[name][:slot] = array
             self.arrays[name][slot] = getattr(clip, name)
         self.size = max(self.size, slot + 1)
+
+    def filled(self) -> dict[str, NDArray[Any]]:
+        """Returns the slots in use, by name."""
+        return {name: array[: self.size] for name, array in self.arrays.items()}
+
+    def refill(self, arrays: Arrays) -> None:
+        """Takes over what `filled` returned."""
+        self.arrays = {name: np.array(array) for name, array in arrays.items()}
+        self.size = len(self.arrays.get("states", ()))
 
 
 class ClipDataset:
@@ -156,22 +164,24 @@ class ClipDataset:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns everything as named arrays that `numpy.savez` stores without pickling."""
-        counters = {"seen": np.array(self.seen), "next": np.array(self._next), "rng": generator_to_array(self._rng)}
-        parts = {"moments": self._moments.state_dict(), "view_means": self._view_means.state_dict()}
-        for part, rows in (("train", self._train), ("held", self._held)):
-            parts[part] = {name: array[: rows.size] for name, array in rows.arrays.items()}
-        named = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-        return {**counters, **named}
+        return {
+            **{"seen": np.array(self.seen), "next": np.array(self._next), "rng": generator_to_array(self._rng)},
+            **nested(
+                moments=self._moments.state_dict(),
+                view_means=self._view_means.state_dict(),
+                train=self._train.filled(),
+                held=self._held.filled(),
+            ),
+        }
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the state of a dataset of the same settings."""
         self.seen, self._next = int(arrays["seen"]), int(arrays["next"])
         self._rng = generator_from_array(arrays["rng"])
-        self._moments.load_state_dict({name: arrays[f"moments.{name}"] for name in ("count", "mean", "m2")})
-        self._view_means.load_state_dict({name: arrays[f"view_means.{name}"] for name in ("count", "total")})
-        for part, rows in (("train", self._train), ("held", self._held)):
-            rows.arrays = {name: np.array(arrays[f"{part}.{name}"]) for name in ROWS if f"{part}.{name}" in arrays}
-            rows.size = len(rows.arrays.get("states", ()))
+        self._moments.load_state_dict(group(arrays, "moments"))
+        self._view_means.load_state_dict(group(arrays, "view_means"))
+        self._train.refill(group(arrays, "train"))
+        self._held.refill(group(arrays, "held"))
 
     def _batch(
         self, rows: ClipRows, chosen: NDArray[np.int64], rng: np.random.Generator, n_states: int | None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mvr_wrappers.arrays import Arrays
 
 # Deviations below this share of max(1, |mean|) are rounding, not signal: such a feature counts as constant.
 CONSTANT = 1e-6
@@ -45,7 +46,7 @@ class RunningMoments:
         """Returns the statistics as named arrays."""
         return {"count": np.array(self.count), "mean": self.mean, "m2": self.m2}
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over saved statistics."""
         self.count, self.mean, self.m2 = int(arrays["count"]), np.array(arrays["mean"]), np.array(arrays["m2"])
 
@@ -82,6 +83,6 @@ class ViewMeans:
         """Returns the statistics as named arrays."""
         return {"count": self.count, "total": self.total}
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over saved statistics."""
         self.count, self.total = np.array(arrays["count"]), np.array(arrays["total"])

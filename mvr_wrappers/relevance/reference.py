@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_wrappers.clips import ScoredClip
-from mvr_wrappers.relevance.model import RelevanceModel
+from mvr_wrappers.arrays import Arrays, group, nested
+from mvr_wrappers.clips import ROWS, ScoredClip
 
-ROWS = ("states", "views", "scores", "embeddings")
+if TYPE_CHECKING:
+    from mvr_wrappers.relevance.model import RelevanceModel
 
 
 class ReferenceSet:
@@ -62,13 +63,14 @@ class ReferenceSet:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns everything as named arrays that `numpy.savez` stores without pickling."""
         rows = {name: np.stack([getattr(clip, name) for clip in self._clips]) for name in ROWS} if self._clips else {}
-        return {"offsets": self._offsets, **rows}
+        return {"offsets": self._offsets, **nested(clips=rows)}
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the clips of a saved reference set."""
         self._offsets = np.array(arrays["offsets"])
-        rows = [np.array(arrays[name]) for name in ROWS if name in arrays]
-        self._clips = [ScoredClip(*clip) for clip in zip(*rows, strict=True)]
+        rows = group(arrays, "clips")
+        columns = [np.array(rows[name]) for name in ROWS] if rows else []
+        self._clips = [ScoredClip(*clip) for clip in zip(*columns, strict=True)]
 
 
 def _rank(clip: ScoredClip, view_offsets: NDArray[np.float64]) -> float:

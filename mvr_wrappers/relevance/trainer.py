@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested
 from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
 from mvr_wrappers.relevance.losses import matching_loss, representation_loss
 from mvr_wrappers.relevance.model import RelevanceModel
-from mvr_wrappers.relevance.random_state import generator_from_array, generator_to_array
 from mvr_wrappers.settings import RelevanceSettings
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class UpdateReport:
         n_clips: clips in the dataset.
         skipped: why nothing was trained; empty when it was.
         matching_loss: mean over the last epoch's steps, in nats.
-        representation_loss: likewise.
+        representation_loss: the same of that loss.
         held_out_before: both losses, weighted, on the held-out clips before the update.
         held_out_after: the same with the weights that were kept.
         pair_accuracy: share of held-out pairs that f orders as their scores do.
@@ -41,11 +39,11 @@ class UpdateReport:
     steps: int
     n_clips: int
     skipped: str = ""
-    matching_loss: float = NAN
-    representation_loss: float = NAN
-    held_out_before: float = NAN
-    held_out_after: float = NAN
-    pair_accuracy: float = NAN
+    matching_loss: float = math.nan
+    representation_loss: float = math.nan
+    held_out_before: float = math.nan
+    held_out_after: float = math.nan
+    pair_accuracy: float = math.nan
     seconds: float = 0.0
 
 
@@ -91,19 +89,14 @@ class RelevanceTrainer:
         arrays = {"total_steps": np.array(self.total_steps), "rng": generator_to_array(self._rng)}
         if self.model is None:
             return arrays
-        weights = {f"model.{name}": tensor.cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
-        return {**arrays, **weights}
+        weights = {name: tensor.cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
+        return {**arrays, **nested(model=weights)}
 
-    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the state of a trainer of the same settings."""
         self.total_steps = int(arrays["total_steps"])
         self._rng = generator_from_array(arrays["rng"])
-        prefix = "model."
-        weights = {
-            name.removeprefix(prefix): torch.from_numpy(np.array(array))
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
+        weights = {name: torch.from_numpy(np.array(array)) for name, array in group(arrays, "model").items()}
         if weights:
             model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
             model.load_state_dict(weights)
@@ -121,17 +114,17 @@ class RelevanceTrainer:
 
     def _fit(self, model: RelevanceModel, dataset: ClipDataset) -> UpdateReport:
         settings = self.settings
-        learner = copy.deepcopy(model)  # what the optimiser moves; `model` follows as its running average
+        trained = copy.deepcopy(model)  # what the optimiser moves; `model` follows as its running average
         optimiser = torch.optim.AdamW(
-            learner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         held_out = dataset.held_out(self._rng)
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
-        best, weights, stale, steps, last = before, _copy(model), 0, 0, (NAN, NAN)
+        best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
         while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
             epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
-            last = self._train_epoch(model, learner, optimiser, dataset, epoch)
+            last = self._train_epoch(model, trained, optimiser, dataset, epoch)
             steps, self.total_steps = steps + epoch, self.total_steps + epoch
             loss, _ = self._evaluate(model, held_out, held_pairs)
             if loss < best:
@@ -145,21 +138,21 @@ class RelevanceTrainer:
     def _train_epoch(
         self,
         model: RelevanceModel,
-        learner: RelevanceModel,
+        trained: RelevanceModel,
         optimiser: torch.optim.Optimizer,
         dataset: ClipDataset,
         steps: int,
     ) -> tuple[float, float]:
-        """Trains `learner`, `model` following; returns the mean matching and representation loss over the steps."""
+        """Trains `trained`, `model` following; returns the mean matching and representation loss over the steps."""
         settings, rng = self.settings, self._rng
         history = torch.zeros(2, device=self._device)  # summed on the device: reading it every step would wait for it
         for _ in range(steps):
             batch = dataset.sample(rng, settings.clips, settings.states_per_clip)
-            losses = self._losses(learner, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
+            losses = self._losses(trained, batch, draw_pairs(rng, len(batch.scores), settings.pairs))[0]
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            _follow(model, learner, settings.averaging)
+            _follow(model, trained, settings.averaging)
             history += torch.stack([losses.matching.detach(), losses.representation.detach()])
         matching, representation = (history / steps).tolist()
         return matching, representation
@@ -171,7 +164,7 @@ class RelevanceTrainer:
         f, psi = relevance.cpu().numpy(), held_out.scores
         df, dpsi = f[pairs[0]] - f[pairs[1]], psi[pairs[0]] - psi[pairs[1]]
         ranked = dpsi != 0
-        accuracy = float((np.sign(df) == np.sign(dpsi))[ranked].mean()) if ranked.any() else NAN
+        accuracy = float((np.sign(df) == np.sign(dpsi))[ranked].mean()) if ranked.any() else math.nan
         return float(losses.total), accuracy
 
     def _losses(self, model: RelevanceModel, batch: ClipBatch, pairs: NDArray[np.int64]) -> tuple[_Losses, Tensor]:

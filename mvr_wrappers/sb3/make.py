@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import gymnasium as gym
 from stable_baselines3.common.monitor import Monitor
@@ -14,15 +14,40 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.envs.multitask import MultitaskPlan, read_plan, require_one_space
-from mvr_wrappers.envs.options import EnvPlan
+from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EnvSettings
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
 from mvr_wrappers.tasks.base_envs import renders
-from mvr_wrappers.wrappers.routing import engine_group
 
 AnyEnv = gym.Env[Any, Any]
 
 
+@overload
+def make_vec_env(
+    env_id: str | Sequence[str],
+    n_envs: int = 1,
+    seed: int | None = None,
+    start_index: int = 0,
+    monitor_dir: str | None = None,
+    wrapper_class: Callable[..., AnyEnv] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    vec_env_cls: type[DummyVecEnv | SubprocVecEnv] | None = None,
+    vec_env_kwargs: Mapping[str, Any] | None = None,
+    monitor_kwargs: Mapping[str, Any] | None = None,
+    wrapper_kwargs: Mapping[str, Any] | None = None,
+    *,
+    shaping: Literal[True] = True,
+    engine: RewardEngine | EngineGroup | None = None,
+    use_one_hot: bool = False,
+    **options: Any,
+) -> MultiViewVLMRewardVecEnv: ...
+@overload
+def make_vec_env(
+    env_id: str | Sequence[str], n_envs: int = 1, seed: int | None = None, *, shaping: bool, **arguments: Any
+) -> VecEnv: ...
+@documented(EnvSettings)
 def make_vec_env(
     env_id: str | Sequence[str],
     n_envs: int = 1,
@@ -58,10 +83,11 @@ def make_vec_env(
         monitor_kwargs: arguments of `Monitor`.
         wrapper_kwargs: arguments of `wrapper_class`.
         shaping: False gives the task's own rewards, for evaluation: nothing is filmed, no scorer is loaded.
-        engine: an engine, or an EngineGroup, shared with other envs of this process; the options of learning then play
-            no part.
+        engine: an engine, or an EngineGroup, shared with other envs of this process. Options that it would ignore, such
+            as `weight`, are then an error.
         use_one_hot: end the observations of several tasks with the number of the task as a one-hot vector.
-        options: see `mvr_wrappers.envs.options.EnvOptions`.
+        options: of the task's env, as follows.
+        {options}
 
     Raises:
         UnknownNameError: no such task, preset, scorer, method, camera or body.
@@ -79,7 +105,7 @@ def make_vec_env(
     if "render_mode" not in given:
         _ask_for_pictures(plan.plans if isinstance(plan, MultitaskPlan) else [plan])
     count = plan.count(n_envs)
-    group = (plan.engines() if engine is None else engine_group(engine, None, {})) if shaping else None
+    group = plan.engines(engine) if shaping else None
     numbers = range(start_index, start_index + count)
     monitored = functools.partial(
         _make_monitored,
@@ -98,9 +124,7 @@ def make_vec_env(
     if group is None:
         return venv
     prompt = None if isinstance(engine, RewardEngine) else plan.prompts(count)
-    shaped = MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=given.get("state_fn"))
-    shaped.owns_engines = group is not engine
-    return shaped
+    return MultiViewVLMRewardVecEnv(venv, prompt, engine=group, state_fn=plan.state_fn)
 
 
 def _ask_for_pictures(plans: Iterable[EnvPlan]) -> None:

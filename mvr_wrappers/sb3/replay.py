@@ -16,6 +16,7 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.sb3.n_step import n_step_returns
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.wrappers.relabelling import FollowsEngine
 from mvr_wrappers.wrappers.states import StateReader
@@ -24,7 +25,10 @@ TRANSITIONS_AT_ONCE = 65_536  # relabelled in one pass; bounds memory
 
 
 class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
-    """Stores task reward and shaping apart and adds them when sampled.
+    """Stores task reward and shaping apart, as they were paid (see `FollowsEngine`), and adds them when sampled.
+
+    Returns of several steps never cross a reset: a trajectory ends where an env does not go on from where its last
+    transition led, as at another `learn`, after `set_env`, or with a loaded buffer.
 
     Whenever the engine has published a new snapshot, the shaping of every stored transition is computed anew before the
     next sample. It serves every off-policy algorithm of SB3 and sb3-contrib for continuous actions::
@@ -86,6 +90,7 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         self.n_steps, self.gamma = n_steps, gamma
         self.shaping = np.zeros_like(self.rewards)
         self._terminated = np.zeros(self.rewards.shape, np.bool_)
+        self._ended = np.zeros(self.rewards.shape, np.bool_)  # a trajectory: `dones`, and where an env was reset
         self._state_fn = state_fn
         self._read = StateReader(observation_space, state_fn)
 
@@ -98,22 +103,28 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Stores one transition of each env; task reward and shaping are read from `infos`, not from `reward`.
+        """Stores one transition of each env: task reward and shaping as `infos` tell them, see `FollowsEngine`.
 
         Raises:
             EnvError: the env does not tell them apart.
             EngineError: the buffer has one engine, and the transitions are of other prompts.
         """
-        if any("task_reward" not in info or "shaping" not in info for info in infos):
+        paid = self._paid(reward, infos)
+        if paid is None:
             raise EnvError(
                 "RelabelReplayBuffer needs `task_reward` and `shaping` in infos: train on a VecEnv of "
                 "mvr_wrappers.sb3.make_vec_env, or wrap yours in MultiViewVLMRewardVecEnv"
             )
         self._note_prompts(self.pos, infos)
-        self.shaping[self.pos] = [info["shaping"] for info in infos]
-        self._terminated[self.pos] = done & ~np.array([info.get("TimeLimit.truncated", False) for info in infos])
-        task_reward = np.array([info["task_reward"] for info in infos])
-        super().add(obs, next_obs, action, task_reward, done, infos)
+        task_rewards, self.shaping[self.pos] = paid
+        self._terminated[self.pos] = done.astype(np.bool_) & ~np.array(
+            [info.get("TimeLimit.truncated", False) for info in infos]
+        )
+        row, before = self.pos, (self.pos - 1) % self.buffer_size
+        super().add(obs, next_obs, action, task_rewards, done, infos)
+        self._ended[row] = done
+        goes_on = self.next_observations[before] == self.observations[row]
+        self._ended[before] |= ~goes_on.reshape(self.n_envs, -1).all(axis=1)
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """Samples transitions, rewarded with task reward plus shaping under the engine's latest snapshot.
@@ -143,33 +154,24 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
     def _get_samples(self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None) -> ReplayBufferSamples:
         """Gathers what starts at rows `batch_inds`, in a random env each, as SB3 does."""
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3 seeds this one
-        rewards, lengths = self._returns(batch_inds, envs, env)
-        last = (batch_inds + lengths - 1) % self.buffer_size, envs
+
+        def rewards_at(rows: NDArray[np.int64], envs: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._normalize_reward(self.rewards[rows, envs] + self.shaping[rows, envs], env)
+
+        newest = (self.pos - 1) % self.buffer_size
+        returns = n_step_returns(rewards_at, self._ended, newest, batch_inds, envs, self.n_steps, self.gamma)
+        last = returns.last, envs
         data = (
             self._normalize_obs(self.observations[batch_inds, envs], env),
             self.actions[batch_inds, envs],
             self._normalize_obs(self.next_observations[last], env),
             (self.dones[last] * (1 - self.timeouts[last])).reshape(-1, 1),  # a time-out is not the end of the task
-            rewards.reshape(-1, 1),
+            returns.rewards.reshape(-1, 1),
         )
         samples = ReplayBufferSamples(*map(self.to_torch, data))
         if self.n_steps == 1:
             return samples  # without discounts: the algorithm's own gamma counts
-        discounts = np.float32(self.gamma) ** lengths.astype(np.float32).reshape(-1, 1)
-        return samples._replace(discounts=self.to_torch(discounts))
-
-    def _returns(
-        self, rows: NDArray[np.int64], envs: NDArray[np.int64], env: VecNormalize | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Returns discounted sums of task rewards plus shaping, (B,), and over how many steps they go, int64 (B,)."""
-        steps = np.arange(self.n_steps)
-        window = (rows[:, None] + steps) % self.buffer_size, envs[:, None]
-        # Beyond the newest row lie transitions of another episode, or nothing.
-        stops = (self.dones[window] > 0) | (window[0] == (self.pos - 1) % self.buffer_size)
-        lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, self.n_steps)
-        rewards = self._normalize_reward(self.rewards[window] + self.shaping[window], env)
-        discounts = np.where(steps < lengths[:, None], np.float32(self.gamma) ** steps.astype(np.float32), 0)
-        return (rewards * discounts).sum(axis=1, dtype=np.float32), lengths
+        return samples._replace(discounts=self.to_torch(returns.discounts.reshape(-1, 1)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self._without_engine(), "_read": None}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +13,21 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EngineOptions, EngineSettings, check_names
 from mvr_wrappers.prompts import take_prompt
-from mvr_wrappers.scorers import Scorer
-from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.wrappers.filmed import require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
+from mvr_wrappers.wrappers.shaped import ShapedByEngines
 from mvr_wrappers.wrappers.shaper import TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
-from mvr_wrappers.wrappers.task_info import add_task_info
+from mvr_wrappers.wrappers.task_info import add_success
 
 Infos = list[dict[str, Any]]
 
 
-class MultiViewVLMRewardVecEnv(VecEnvWrapper):
+@documented(EngineSettings, only=EngineOptions.__annotations__)
+class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
     """Adds the learned term to the rewards of a VecEnv; sub-envs film, and one engine a prompt scores, here.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`. A `Monitor` inside the sub-envs sees task rewards alone,
@@ -42,26 +43,15 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             `make_vec_env("Humanoid-v5", n_envs=8, wrapper_class=FilmedEnv)`.
         prompt: one sentence that says what the behaviour looks like; or N, the own prompt of each sub-env, with one
             engine for each that is different and one scorer for all.
-        scorer: a name that `load_scorer` knows, or a scorer.
-        method: how clips become reward.
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
         engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
             `prompt` chooses, else the first. Close it yourself.
-        seed: of everything random in learning.
-        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
+        {options}
 
     Attributes:
         engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
         engines: all engines, a mapping from prompt to engine.
-        owns_engines: whether `close` closes the engines, except one that was given.
+        owns_engines: whether `close` closes the engines; one that was given it never closes.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -75,29 +65,14 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         venv: VecEnv,
         prompt: str | Sequence[str] | None = None,
         *,
-        scorer: str | Scorer = "pocket",
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
         engine: RewardEngine | EngineGroup | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-        state_fn: StateFn | None = None,
+        state_fn: StateFn | str | None = None,
+        **options: Unpack[EngineOptions],
     ) -> None:
-        learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
-        learning |= {"baseline_prompt": baseline_prompt, "alpha": alpha}
-        settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        check_names(options, EngineOptions.__annotations__, type(self).__name__)
         prompts = own_prompts(prompt, venv.num_envs)
-        self.engines = engine_group(engine, prompts[0], learning | settings)
-        self.owns_engines = self.engines is not engine
+        self.engines = engine_group(engine, prompts[0], options)
         self._per_env = EnginePerEnv(self.engines, prompts)
-        if len(set(prompts)) == 1:
-            self.engine = self._per_env.engine
         super().__init__(venv)
         if unwrap_vec_normalize(venv) is not None:
             raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
@@ -107,10 +82,6 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
         self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
-
-    def __getattr__(self, name: str) -> Any:
-        """Finds what the VecEnv inside has, as in SB3; says where engines are if there is not one for all sub-envs."""
-        return self._per_env.engine if name == "engine" else super().__getattr__(name)
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset, for all sub-envs or for each.
@@ -137,12 +108,16 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             EngineError: the engine's worker thread failed, or the engine is closed.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
+        # Clips first, so that a scoring that this step makes due takes along the episodes that end in it; those of
+        # other processes are waited for only then.
         due = self._remote and self._per_env.reaches_scoring(self._all)
         if due or dones.any():
             self._collect_clips(due)
+        # Then the clock, so that this step is shaped by what its scoring and its update have published.
         self._per_env.advance(self._all)
         for info, reward in zip(infos, rewards, strict=True):
-            add_task_info(info, float(reward))
+            info["task_reward"] = float(reward)  # over what a TaskInfo below says, as in the single wrapper
+            add_success(info)
         states = self._states(observations)
         step = self._shaper.step(
             rewards,
@@ -152,10 +127,12 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
         )
         for info, vlm_reward, shaping in zip(infos, step.vlm_rewards.tolist(), step.shaping.tolist(), strict=True):
             info["vlm_reward"], info["shaping"] = vlm_reward, shaping
+        # The prompts of `infos` are those that shaped this step, so they are told before new ones are taken.
         if len(self.engines) > 1:
             for info, prompt in zip(infos, self._per_env.prompts, strict=True):
                 info["prompt"] = prompt
         if dones.any():
+            # Totals before `begin`, which sets them back: SB3 has reset these sub-envs, the next step starts there.
             totals = self._shaper.finish(dones)
             for i in np.flatnonzero(dones):
                 infos[i]["mvr_episode"] = {name: total[i].item() for name, total in totals.items()}
@@ -163,26 +140,10 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             self._take_prompts()
         return observations, step.rewards, dones, infos
 
-    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
-        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
-
-        Each view of the sub-envs' rigs is a row, time goes right, and the score stands beside it once there is one.
-
-        Args:
-            clips: how many clips of each view, 1 to 4, the latest lowest.
-
-        Raises:
-            FilmingError: nothing was filmed yet.
-            ConfigError: more clips than are kept, or none.
-        """
-        self._collect_clips(due=True)
-        return self._per_env.filmstrip(clips)
-
     def close(self) -> None:
         """Closes the sub-envs, and the engines except one that was given."""
         super().close()
-        if self.owns_engines:
-            self.engines.close()
+        self._close_engines()
 
     def _states(self, observations: Any) -> NDArray[np.float32]:
         return self._read.batch(observations, self.num_envs)
@@ -198,8 +159,5 @@ class MultiViewVLMRewardVecEnv(VecEnvWrapper):
             final[i] = self._read.one(infos[i]["terminal_observation"])
         return final
 
-    def _collect_clips(self, due: bool = False) -> None:
-        self._per_env.collect(functools.partial(self.venv.env_method, "pop_clips"), remote=self._remote, due=due)
-
-    def _take_prompts(self) -> None:
-        self._per_env.assign(self.venv.get_attr("episode_prompt"))
+    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+        return self.venv.env_method(name, *args) if args else self.venv.get_attr(name)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.prompts import checked_prompt
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+"""In which precision a scorer computes; "auto" is what is fast on the device."""
 
 
 @runtime_checkable
@@ -36,6 +40,17 @@ class Scorer(Protocol):
         ...
 
 
+def checked_dtype(dtype: object) -> str:
+    """Returns the word for a precision if it is one.
+
+    Raises:
+        ConfigError: it is none of "auto", "float32" and "bfloat16".
+    """
+    if not isinstance(dtype, str) or dtype not in get_args(Dtype):
+        raise ConfigError(f'dtype is {dtype!r}; give "auto", "float32" or "bfloat16"')
+    return dtype
+
+
 def check_frames(frames: NDArray[np.uint8]) -> None:
     """Refuses what is no batch of RGB videos.
 
@@ -50,13 +65,12 @@ def check_prompts(prompts: Sequence[str]) -> None:
     """Refuses prompts that say nothing, and one sentence given where a list of them belongs.
 
     Raises:
-        ConfigError: `prompts` is a string, or one of them is empty.
+        ConfigError: `prompts` is a string, or one of them is blank or no text.
     """
     if isinstance(prompts, str):
         raise ConfigError(f"embed_text takes a list of prompts, got one string; pass [{prompts!r}]")
     for prompt in prompts:
-        if not prompt.strip():
-            raise ConfigError("the prompt is empty; describe the wanted behaviour in one sentence")
+        checked_prompt(prompt)
 
 
 def resampled(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

@@ -14,14 +14,7 @@ import torch
 from torch import Tensor
 
 from mvr_wrappers.errors import ConfigError, ScorerError
-
-DTYPES = {
-    "float32": torch.float32,
-    "fp32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-}
-
+from mvr_wrappers.scorers.base import checked_dtype
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -37,7 +30,7 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ConfigError(f'device {device!r} is unknown to torch; give "auto", "cpu", "cuda" or "cuda:N"') from error
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found.type == "cuda" and (found.index or 0) >= count:
@@ -52,25 +45,23 @@ def resolve_dtype(dtype: str | torch.dtype, device: torch.device, *, cpu_bfloat1
     """Returns the precision meant by `dtype`.
 
     Args:
-        dtype: "float32", "bfloat16", a torch.dtype, or "auto": bfloat16 on a CUDA device that has it, and on a CPU that
-            has it if `cpu_bfloat16`; else float32.
+        dtype: "float32", "bfloat16", or "auto": bfloat16 on a CUDA device that has it, and on a CPU that has it if
+            `cpu_bfloat16`; else float32. Factories that load another scorer hand on their own torch.dtype.
         device: where the scorer computes.
         cpu_bfloat16: whether the scorer is faster in bfloat16 on CPUs with such instructions.
 
     Raises:
-        ConfigError: `dtype` is neither float32 nor bfloat16.
+        ConfigError: `dtype` is none of these words.
     """
-    if dtype == "auto":
+    if isinstance(dtype, torch.dtype) and dtype in (torch.float32, torch.bfloat16):
+        return dtype
+    if checked_dtype(dtype) == "auto":
         if device.type == "cuda":
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             native = cpu_bfloat16 and device.type == "cpu" and cpu_multiplies_bfloat16()
         return torch.bfloat16 if native else torch.float32
-    found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in DTYPES.values():
-        raise ConfigError(f'dtype {dtype!r} is not offered; give "auto", "float32" or "bfloat16"')
-    assert found is not None
-    return found
+    return torch.bfloat16 if dtype == "bfloat16" else torch.float32
 
 
 @functools.cache

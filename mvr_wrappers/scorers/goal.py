@@ -11,38 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.scorers.base import Scorer, check_prompts
+from mvr_wrappers.prompts import checked_prompt
+from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.checks import embed_prompts
 
 Rows = NDArray[np.float32]
-
-
-class RegularisedScorer:
-    """A scorer whose scores leave out part of what does not lie between a baseline and the goal.
-
-    It embeds as the scorer it stands for does; `Goal` reads the rest.
-
-    Args:
-        scorer: the encoder.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot".
-        alpha: strength in [0, 1]; 0 is the plain cosine.
-
-    Raises:
-        ConfigError: an empty baseline, or a strength outside [0, 1].
-    """
-
-    def __init__(self, scorer: Scorer, baseline_prompt: str, alpha: float) -> None:
-        check_baseline(baseline_prompt, alpha)
-        self.scorer, self.baseline_prompt, self.alpha = scorer, baseline_prompt, float(alpha)
-        self.name, self.n_frames, self.image_size = scorer.name, scorer.n_frames, scorer.image_size
-        self.embed_dim = scorer.embed_dim
-
-    def embed_video(self, frames: NDArray[np.uint8]) -> Rows:
-        """Embeds videos: uint8 (B, F, H, W, 3), RGB -> float32 (B, E), unit rows."""
-        return self.scorer.embed_video(frames)
-
-    def embed_text(self, prompts: Sequence[str]) -> Rows:
-        """Embeds P sentences -> float32 (P, E), unit rows."""
-        return self.scorer.embed_text(prompts)
 
 
 def check_baseline(baseline_prompt: str | None, alpha: float) -> None:
@@ -59,23 +32,7 @@ def check_baseline(baseline_prompt: str | None, alpha: float) -> None:
             'such as "a humanoid robot"'
         )
     if baseline_prompt is not None:
-        check_prompts([baseline_prompt])
-
-
-def regularised(scorer: Scorer, baseline_prompt: str | None, alpha: float) -> Scorer:
-    """Returns `scorer` with goal-baseline regularisation; `scorer` itself where `baseline_prompt` is None.
-
-    Raises:
-        ConfigError: a regularisation that cannot work, see `check_baseline`; or a second one.
-    """
-    check_baseline(baseline_prompt, alpha)
-    if baseline_prompt is None:
-        return scorer
-    if isinstance(scorer, RegularisedScorer):
-        raise ConfigError(
-            f"the scorer is regularised already, towards {scorer.baseline_prompt!r}; leave out one baseline"
-        )
-    return RegularisedScorer(scorer, baseline_prompt, alpha)
+        checked_prompt(baseline_prompt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,20 +50,31 @@ class Goal:
     alpha: float = 0.0
 
     @classmethod
-    def embed(cls, scorer: Scorer, prompts: Sequence[str]) -> Self:
-        """Embeds prompts, and the baseline of a `RegularisedScorer`.
+    def embed(
+        cls, scorer: Scorer, prompts: Sequence[str], baseline_prompt: str | None = None, alpha: float = 0.0
+    ) -> Self:
+        """Embeds prompts, and the baseline that their scores are regularised with.
+
+        Args:
+            scorer: the encoder.
+            prompts: P sentences.
+            baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot"; None has none.
+            alpha: strength of the regularisation in [0, 1]; 0 is the plain cosine. See `goal_baseline`.
 
         Raises:
-            ConfigError: a prompt is empty, or means the same to the scorer as the baseline.
+            ConfigError: a prompt is blank, or means the same to the scorer as the baseline; or a regularisation that
+                cannot work, see `check_baseline`.
+            ScorerError: the scorer returns something else than unit rows.
         """
-        texts = scorer.embed_text(prompts)
-        if not isinstance(scorer, RegularisedScorer):
+        check_baseline(baseline_prompt, alpha)
+        texts = embed_prompts(scorer, prompts)
+        if baseline_prompt is None:
             return cls(texts)
-        baseline = scorer.embed_text([scorer.baseline_prompt])[0]
+        baseline = embed_prompts(scorer, [baseline_prompt])[0]
         for prompt, text in zip(prompts, texts, strict=True):
             if math.isclose(float(text @ baseline), 1.0, abs_tol=1e-6):
                 raise ConfigError(f"{scorer.name} sees no difference between the prompt {prompt!r} and its baseline")
-        return cls(texts, baseline, scorer.alpha)
+        return cls(texts, baseline, float(alpha))
 
     def psi(self, videos: Rows) -> Rows:
         """Scores video embeddings, unit rows (N, E), against the prompts -> float32 (N, P).

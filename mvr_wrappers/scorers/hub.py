@@ -1,23 +1,27 @@
-"""Files of the model hub: downloaded once at a pinned revision, resumed when cut off, and checked before use."""
+"""Files of the model hub, at pinned revisions: brought to this machine once by the hub's own client.
+
+The client keeps them in its cache, takes up a dropped connection where it broke off, compares the size with what the
+hub states, and honours HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and its other variables. Content is checked where the table
+has its SHA-256. Where it has none, the pinned revision, TLS and the size are what there is.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-from huggingface_hub.file_download import http_get
-from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]  # its stubs lack them
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
 from mvr_wrappers.errors import ScorerError, UnknownNameError, nearest
 
 WEIGHTS, VOCABULARY = "model.safetensors", "bpe_simple_vocab_16e6.txt.gz"
 # A dropped connection raises the HTTP library's own error, which is the base of the hub's.
 HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
+
+_ELSEWHERE = "pass weights= a local file or folder"
 
 _VICLIP = ((WEIGHTS,), (VOCABULARY,))
 _TRANSFORMERS = (
@@ -36,12 +40,14 @@ class HubFiles:
         revision: the commit.
         files: what a scorer needs, each as the names it may have, the preferred one first.
         optional: what it takes along where the repository has it.
+        sha256: file -> SHA-256 of its content, in hexadecimal; of the files for which it is known.
     """
 
     repo: str
     revision: str
     files: tuple[tuple[str, ...], ...] = _VICLIP
     optional: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -74,147 +80,71 @@ HUB = {
 def download(name: str) -> list[Path]:
     """Brings every file of a scorer to this machine, with a progress bar, and returns where they are.
 
-    Files that are there already are checked against the sizes and checksums that the hub states, and fetched again
-    where they differ. With HF_HUB_OFFLINE set a complete folder is returned as it is.
-
     Raises:
         UnknownNameError: no scorer of that name has files on the hub.
-        ScorerError: the hub cannot be reached, or what came differs from what it states.
+        ScorerError: the hub cannot be reached, or a file has not the content it should have.
     """
     if name not in HUB:
         raise UnknownNameError(f"no scorer {name!r} has files to download. Nearest: {nearest(name, HUB)}")
-    hub = HUB[name]
-    try:
-        stated = _stated(hub, [*(alternative for names in hub.files for alternative in names), *hub.optional])
-    except OfflineModeIsEnabled as error:
-        if hub.missing:
-            raise _unavailable(name, hub.missing, hub.folder, error) from error
-        return [path for path in sorted(hub.folder.iterdir()) if path.is_file()]
-    except HUB_ERRORS as error:
-        raise _unavailable(name, hub.missing, hub.folder, error) from error
-    wanted: dict[str, RepoFile] = {}
-    for names in hub.files:
-        found = next((stated[alternative] for alternative in names if alternative in stated), None)
-        if found is None:
-            raise ScorerError(f"{hub.repo} at revision {hub.revision} has no {' or '.join(names)}")
-        wanted[found.path] = found
-    wanted |= {path: stated[path] for path in hub.optional if path in stated}
-    return [_bring(name, hub, file) for file in wanted.values()]
+    paths = [_bring(name, names) for names in HUB[name].files]
+    for optional in HUB[name].optional:
+        try:
+            paths.append(_bring(name, (optional,)))
+        except ScorerError as error:
+            if not isinstance(error.__cause__, EntryNotFoundError):  # the repository has none, or nothing can be had
+                raise
+    return list(dict.fromkeys(paths))
 
 
-def fetch(name: str, filename: str, folder: Path | None = None) -> Path:
-    """Returns a file of a scorer, from the hub's cache or downloaded and checked.
-
-    HF_HUB_OFFLINE, HF_HOME, HF_ENDPOINT and the hub's other variables are honoured.
+def fetch(name: str, filename: str, elsewhere: str = _ELSEWHERE) -> Path:
+    """Returns a file of a scorer, from the hub's cache or downloaded.
 
     Args:
         name: a scorer.
         filename: file in its repository.
-        folder: where the error tells to put files by hand; None takes the hub's cache.
+        elsewhere: ends the error: what to do instead of putting the file into the hub's cache by hand.
 
     Raises:
-        ScorerError: the file is neither cached nor to be downloaded, or differs from what the hub states.
+        ScorerError: the file is neither cached nor to be downloaded, or has not the content it should have.
     """
-    hub = HUB.get(name)
-    if hub is None:
-        raise ScorerError(f"{name} is not on the hub: pass weights= a file of it, with {VOCABULARY} in the same folder")
-    if (hub.folder / filename).is_file():
-        return hub.folder / filename
-    files = [filename] if folder else dict.fromkeys([filename, *hub.missing])
-    try:
-        stated = _stated(hub, [filename])
-    except HUB_ERRORS as error:
-        raise _unavailable(name, files, folder or hub.folder, error) from error
-    if filename not in stated:
-        raise ScorerError(f"{hub.repo} at revision {hub.revision} has no {filename}")
-    return _bring(name, hub, stated[filename], folder)
+    if name not in HUB:
+        raise ScorerError(f"{filename} of {name} is not on the hub; {elsewhere}")
+    return _bring(name, (filename,), elsewhere)
 
 
 def fetch_folder(name: str) -> Path:
-    """Returns the folder that holds all files of a scorer, downloaded first where one is missing.
-
-    Raises:
-        ScorerError: see `download`.
-    """
+    """Returns the folder that holds all files of a scorer, downloaded first where one is missing; see `download`."""
     if HUB[name].missing:
         download(name)
     return HUB[name].folder
 
 
-def _stated(hub: HubFiles, names: Sequence[str]) -> dict[str, RepoFile]:
-    """Returns what the hub says of those of the files that it has."""
-    infos = HfApi().get_paths_info(hub.repo, list(names), revision=hub.revision)
-    return {info.path: info for info in infos if isinstance(info, RepoFile)}
-
-
-def _bring(name: str, hub: HubFiles, stated: RepoFile, folder: Path | None = None) -> Path:
-    """Returns the file with the content the hub states; downloads it unless it is there, from where it was cut off."""
-    path = hub.folder / stated.path
-    if path.is_file() and not _differs(stated, path):
-        return path
-    # Named by its content, so that what is resumed is the same file; locked, so that no two processes append to it.
-    repository = hub.folder.parents[1]
-    part = repository / "blobs" / f"{_checksum(stated)}.part"
-    lock = repository.parent / ".locks" / repository.name / f"{_checksum(stated)}.lock"
-    for folder_needed in (path.parent, part.parent, lock.parent):
-        folder_needed.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
-        try:
-            _append(hub, stated, part, label=f"{name} {path.name}")
-        except HUB_ERRORS as error:
-            failure = _unavailable(name, [stated.path], folder or hub.folder, error)
-            raise ScorerError(
-                f"{part.stat().st_size} bytes have come; run again to go on from there. {failure}"
-            ) from error
-        wrong = _differs(stated, part)
-        if wrong:
-            part.unlink()
-            raise ScorerError(
-                f"the download of {stated.path} from {hub.repo} is damaged and was removed ({wrong}); run again"
-            )
-        part.replace(path)  # where a link into the hub's blobs was, the link goes and the blob stays
+def _bring(name: str, names: tuple[str, ...], elsewhere: str = _ELSEWHERE) -> Path:
+    """Returns the first of `names` that is there, else the first that the repository has."""
+    hub = HUB[name]
+    filename = next((each for each in names if (hub.folder / each).is_file()), names[0])
+    try:
+        path = Path(hf_hub_download(hub.repo, filename, revision=hub.revision))
+    except HUB_ERRORS as error:
+        if len(names) > 1 and isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            return _bring(name, names[1:], elsewhere)
+        listed = " and ".join(dict.fromkeys([filename, *hub.missing]))
+        cause = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ScorerError(
+            f"{filename} of {name} cannot be had from the hub ({type(error).__name__}: {cause}). Put {listed} of "
+            f"{hub.repo}, revision {hub.revision}, by hand into the folder {hub.folder}; or {elsewhere}"
+        ) from error
+    expected = hub.sha256.get(filename)
+    if expected is not None and (found := _sha256(path)) != expected:
+        path.resolve().unlink()  # what the link in the cache points to
+        path.unlink(missing_ok=True)
+        raise ScorerError(
+            f"{filename} of {hub.repo}, revision {hub.revision}, has SHA-256 {found} where {expected} is pinned; it is "
+            "damaged or was changed on its way, and was removed. Run again, or fetch it from another network"
+        )
     return path
 
 
-def _append(hub: HubFiles, stated: RepoFile, part: Path, label: str) -> None:
-    """Downloads what a partial file lacks, with a progress bar."""
-    with part.open("ab") as file:
-        if file.tell() > stated.size:
-            file.seek(0)
-            file.truncate()
-        http_get(
-            hf_hub_url(hub.repo, stated.path, revision=hub.revision, endpoint=HfApi().endpoint),
-            file,
-            resume_size=file.tell(),
-            headers=build_hf_headers(),
-            expected_size=stated.size,
-            displayed_filename=label,
-        )
-
-
-def _checksum(stated: RepoFile) -> str:
-    return stated.blob_id if stated.lfs is None else stated.lfs.sha256
-
-
-def _differs(stated: RepoFile, path: Path) -> str:
-    """Tells how a file differs from what the hub states: in size, SHA-256, or git's own sum for a small file."""
-    size = path.stat().st_size
-    if size != stated.size:
-        return f"{size} bytes, the hub states {stated.size}"
-    digest = hashlib.sha256() if stated.lfs is not None else hashlib.sha1(b"blob %d\0" % size)
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    found, expected = digest.hexdigest(), _checksum(stated)
-    kind = "SHA-256" if stated.lfs is not None else "git's SHA-1"
-    return "" if found == expected else f"{kind} {found}, the hub states {expected}"
-
-
-def _unavailable(name: str, files: Iterable[str], folder: Path, error: Exception) -> ScorerError:
-    hub = HUB[name]
-    listed = " and ".join(files)
-    cause = str(error).partition("\n")[0]
-    return ScorerError(
-        f"{listed} of {name} cannot be had from the hub ({type(error).__name__}: {cause}). "
-        f"Put {listed} of {hub.repo}, revision {hub.revision}, by hand into the folder {folder}"
-    )
+        return hashlib.file_digest(file, "sha256").hexdigest()

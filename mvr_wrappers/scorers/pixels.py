@@ -23,7 +23,7 @@ class Preprocessing:
 
     Attributes:
         mean: of the three channels.
-        deviation: likewise.
+        deviation: of each channel, as the mean.
         mode: how frames of another size are resized.
     """
 
@@ -79,7 +79,7 @@ def fold_normalisation(stem: nn.Conv2d | nn.Conv3d, mean: Sequence[float], devia
     Args:
         stem: the convolution over patches; a bias is added if it has none.
         mean: of the three channels, for pixels in [0, 1].
-        deviation: likewise.
+        deviation: of each channel, as the mean.
     """
     weight = stem.weight.data
     shape = (1, 3, *[1] * (weight.ndim - 2))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
 from mvr_wrappers.scorers.base import Scorer
-from mvr_wrappers.scorers.goal import check_baseline, regularised
 
 if TYPE_CHECKING:
     import torch
@@ -21,18 +21,48 @@ if TYPE_CHECKING:
 Factory = Callable[..., Scorer]
 
 
-def _pocket(*, device: torch.device, dtype: torch.dtype, weights: Path | None) -> Scorer:
-    from mvr_wrappers.scorers.pocket.scorer import PocketScorer
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A scorer that can be had by name.
 
-    return PocketScorer(device=device, dtype=dtype, weights=weights)
+    Attributes:
+        factory: makes it.
+        image_size: pixels it works at with its own weights; None if only the loaded scorer tells.
+        bring: brings the files it reads without `weights=` to this machine; takes its options.
+        cpu_bfloat16: whether it is faster in bfloat16 on CPUs with such instructions: benchmarks/results/scorer.md.
+    """
+
+    factory: Factory
+    image_size: int | None = None
+    bring: Callable[..., object] = lambda **_: None
+    cpu_bfloat16: bool = False
+
+
+def _pocket(*, device: torch.device, dtype: torch.dtype, weights: Path | None) -> Scorer:
+    from mvr_wrappers.scorers.pocket.scorer import load_pocket
+
+    return load_pocket(device, dtype, weights)
 
 
 def _viclip(
-    name: str, *, device: torch.device, dtype: torch.dtype, weights: Path | None, compile: bool = False
+    name: str,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: Path | None,
+    vocabulary: str | Path | None = None,
+    compile: bool = False,
 ) -> Scorer:
     from mvr_wrappers.scorers.viclip.scorer import load_viclip
 
-    return load_viclip(name, device, dtype, weights, compile=compile)
+    return load_viclip(name, device, dtype, weights, vocabulary=vocabulary, compile=compile)
+
+
+def _bring_viclip(name: str, *, vocabulary: str | Path | None = None, **_: Any) -> None:
+    from mvr_wrappers.scorers.viclip.files import locate_vocabulary, locate_weights
+
+    locate_weights(name)
+    locate_vocabulary(name, vocabulary=None if vocabulary is None else Path(vocabulary).expanduser())
 
 
 def _transformers(
@@ -49,16 +79,39 @@ def _transformers(
     return load_transformers(name, device, dtype, weights, pooling=pooling, compile=compile)
 
 
-_FACTORIES: dict[str, Factory] = {"pocket": _pocket}
-_FACTORIES |= {name: functools.partial(_viclip, name) for name in ("viclip-l", "viclip-b", "viclip-tiny")}
-_FACTORIES |= {name: functools.partial(_transformers, name) for name in ("clip-l", "xclip-l", "siglip2")}
-_CPU_BFLOAT16 = frozenset({"viclip-l", "viclip-b"})  # faster so where the CPU has it: benchmarks/results/scorer.md
+def _bring_transformers(name: str, **_: Any) -> None:
+    from mvr_wrappers.scorers.hub import fetch_folder
+
+    fetch_folder(name)
+
+
+_TABLE: dict[str, _Entry] = {"pocket": _Entry(_pocket, 96)}
+_TABLE |= {
+    name: _Entry(functools.partial(_viclip, name), 224, functools.partial(_bring_viclip, name), cpu_bfloat16=True)
+    for name in ("viclip-l", "viclip-b")
+}
+_TABLE |= {
+    name: _Entry(functools.partial(_transformers, name), size, functools.partial(_bring_transformers, name))
+    for name, size in (("clip-l", 224), ("xclip-l", 224), ("siglip2", 256))
+}
 _LOCK = threading.RLock()  # a factory may itself load the scorer it wraps
+_OF_ALL = ("device", "dtype", "weights")  # what every factory takes
 
 
 def scorer_names() -> tuple[str, ...]:
     """Returns the names `load_scorer` knows, sorted."""
-    return tuple(sorted(_FACTORIES))
+    return tuple(sorted(_TABLE))
+
+
+def scorer_options(name: str) -> tuple[str, ...]:
+    """Returns the options that a scorer takes besides device, dtype and weights, such as "pooling".
+
+    Raises:
+        UnknownNameError: no scorer has that name; the nearest names are listed.
+    """
+    parameters = inspect.signature(_entry(name).factory).parameters.values()
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(each.name for each in parameters if each.kind in named and each.name not in _OF_ALL)
 
 
 def register_scorer(name: str, factory: Factory) -> None:
@@ -77,8 +130,43 @@ def register_scorer(name: str, factory: Factory) -> None:
     if not name or not callable(factory):
         raise ConfigError(f"register_scorer needs a name and a callable, got {name!r} and {factory!r}")
     with _LOCK:
-        _FACTORIES[name] = factory
+        _TABLE[name] = _Entry(factory)
         _load.cache_clear()
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options that a scorer does not have, loading nothing.
+
+    Raises:
+        UnknownNameError: no scorer has that name; the nearest names are listed.
+        ConfigError: the scorer does not have an option; those that it has are named.
+    """
+    factory = _entry(name).factory
+    try:
+        inspect.signature(factory).bind(**dict.fromkeys(_OF_ALL), **options)
+    except TypeError as error:
+        own = scorer_options(name)
+        unknown = next((option for option in options if option not in own), None)
+        if unknown is None:
+            raise ConfigError(f"the scorer {name} cannot be made with these options: {error}") from error
+        its = f"Its own: {', '.join(own)}; nearest: {nearest(unknown, own)}" if own else "It has none of its own"
+        raise ConfigError(
+            f"{unknown} is not an option of the scorer {name}. {its}. Every scorer takes {', '.join(_OF_ALL)}"
+        ) from error
+
+
+def prepared_image_size(name: str, **options: Any) -> int | None:
+    """Brings the files of a scorer's own weights to this machine, and says for which frames they are, loading nothing.
+
+    Returns:
+        Height and width of a frame in pixels; None if only the loaded scorer tells.
+
+    Raises:
+        ScorerError: a file cannot be had.
+    """
+    entry = _entry(name)
+    entry.bring(**options)
+    return entry.image_size
 
 
 def load_scorer(
@@ -86,9 +174,6 @@ def load_scorer(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     weights: str | Path | None = None,
-    *,
-    baseline_prompt: str | None = None,
-    alpha: float = 0.0,
     **options: Any,
 ) -> Scorer:
     """Returns the scorer called `name`, made once per process and set of arguments.
@@ -99,41 +184,38 @@ def load_scorer(
         name: one of `scorer_names()`: "pocket", "viclip-l", "viclip-b", "clip-l", "xclip-l", "siglip2", or a name given
             to `register_scorer`.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N", or a torch.device.
-        dtype: "float32", "bfloat16", a torch.dtype, or "auto": bfloat16 on CUDA devices that have it, and for ViCLIP on
-            CPUs that have it; else float32.
-        weights: local file of weights, for scorers of transformers a folder; None takes the scorer's own, from the
-            package or the model hub.
-        baseline_prompt: regularise scores with this baseline, see `mvr_wrappers.scorers.goal.goal_baseline`.
-        alpha: strength of that, in [0, 1]; 0 changes nothing.
-        options: of single scorers. `compile=True` fuses the video tower with `torch.compile` (ViCLIP and transformers);
-            `pooling="mean"` or `"frames"` (clip-l and siglip2) is told by `load_transformers`.
+        dtype: "float32", "bfloat16", or "auto": bfloat16 on CUDA devices that have it, and for ViCLIP on CPUs that have
+            it; else float32.
+        weights: local file of weights, or the folder that holds them; None takes the scorer's own, from the package or
+            the model hub, for ViCLIP from the folder that the environment variable MVR_VICLIP_DIR names.
+        options: of single scorers, see `scorer_options`. `compile=True` fuses the video tower with `torch.compile`
+            (ViCLIP and transformers); `pooling="mean"` or `"frames"` (clip-l and siglip2), see `load_transformers`;
+            `vocabulary=` (ViCLIP) is the file bpe_simple_vocab_16e6.txt.gz or its folder.
 
     Raises:
         UnknownNameError: no scorer has that name; the nearest names are listed.
-        ConfigError: device or dtype are no valid words, an option that the scorer does not have, or a baseline that
-            cannot work.
+        ConfigError: device or dtype are no valid words, or an option that the scorer does not have.
         ScorerError: CUDA was asked for and is absent, or the weights cannot be had or do not fit.
         MissingExtraError: the package that the scorer needs is not installed.
     """
+    check_options(name, options)
     from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
 
-    if name not in _FACTORIES:
-        raise UnknownNameError(f"no scorer is called {name!r}. Nearest: {nearest(name, _FACTORIES)}")
-    check_baseline(baseline_prompt, alpha)
     where = resolve_device(device)
-    precision = resolve_dtype(dtype, where, cpu_bfloat16=name in _CPU_BFLOAT16)
+    precision = resolve_dtype(dtype, where, cpu_bfloat16=_TABLE[name].cpu_bfloat16)
     # Links are kept: the vocabulary lies beside the link, not beside the file it points to in a hub's cache.
     path = None if weights is None else Path(weights).expanduser().absolute()
-    try:
-        inspect.signature(_FACTORIES[name]).bind(device=where, dtype=precision, weights=path, **options)
-    except TypeError as error:
-        raise ConfigError(f"the scorer {name} cannot be made with these options: {error}") from error
     # Held while loading: two threads that ask for one scorer must not put its weights in memory twice.
     with _LOCK:
-        scorer = _load(name, where, precision, path, **options)
-    return regularised(scorer, baseline_prompt, alpha)
+        return _load(name, where, precision, path, **options)
+
+
+def _entry(name: str) -> _Entry:
+    if name not in _TABLE:
+        raise UnknownNameError(f"no scorer is called {name!r}. Nearest: {nearest(str(name), _TABLE)}")
+    return _TABLE[name]
 
 
 @functools.cache
 def _load(name: str, device: torch.device, dtype: torch.dtype, weights: Path | None, **options: Any) -> Scorer:
-    return _FACTORIES[name](device=device, dtype=dtype, weights=weights, **options)
+    return _TABLE[name].factory(device=device, dtype=dtype, weights=weights, **options)

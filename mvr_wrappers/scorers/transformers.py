@@ -20,7 +20,8 @@ from mvr_wrappers.errors import ConfigError, MissingExtraError, ScorerError
 from mvr_wrappers.scorers.base import check_frames, resampled
 from mvr_wrappers.scorers.batches import VideoBatches
 from mvr_wrappers.scorers.devices import compiled
-from mvr_wrappers.scorers.hub import fetch_folder
+from mvr_wrappers.scorers.files import local_file
+from mvr_wrappers.scorers.hub import WEIGHTS, fetch_folder
 from mvr_wrappers.scorers.pixels import Preprocessing, fold_normalisation, to_pixels
 from mvr_wrappers.scorers.texts import TextCache
 
@@ -68,7 +69,8 @@ def load_transformers(
         name: a row of `FAMILIES`.
         device: where it computes.
         dtype: of weights and activations.
-        weights: local folder with model, tokenizer and preprocessor_config.json; None takes the hub's files.
+        weights: local folder with model, tokenizer and preprocessor_config.json, or the model's file in it; None takes
+            the hub's files.
         pooling: how an encoder of images makes one embedding of F frames. "mean" averages their unit embeddings and
             scales the mean to unit length: psi = cos(mean_f e_f, t). "frames" keeps them all, (e_1, ..., e_F) / sqrt(F)
             against (t, ..., t) / sqrt(F): psi = mean_f cos(e_f, t).
@@ -86,12 +88,22 @@ def load_transformers(
         raise ConfigError(f"pooling is {pooling!r}; give one of {', '.join(get_args(Pooling))}")
     if family.whole_clips and pooling != "mean":
         raise ConfigError(f"{name} embeds whole clips and has no pooling to choose; leave it out")
-    if weights is not None and not weights.is_dir():
-        raise ScorerError(f"{weights} of {name} is no folder; pass weights= one that save_pretrained wrote")
-    folder = fetch_folder(name) if weights is None else weights
+    folder = fetch_folder(name) if weights is None else _folder(name, weights)
     model, tokenizer = _read(name, folder)
     model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
     return TransformersScorer(name, model, tokenizer, Preprocessing.read(folder), pooling=pooling, compile=compile)
+
+
+def _folder(name: str, weights: Path) -> Path:
+    """Returns the folder that `weights` means: itself, or the one around the model's file."""
+    found = local_file("weights", weights, ("config.json",), name)
+    names = (WEIGHTS, "pytorch_model.bin", "config.json")
+    if found.name not in names or not (found.parent / "config.json").is_file():
+        raise ScorerError(
+            f"{weights}, given as weights of {name}, is not {' or '.join(names[:2])} beside a config.json; "
+            "give the folder that save_pretrained wrote"
+        )
+    return found.parent
 
 
 def _read(name: str, folder: Path) -> tuple[Any, Any]:
@@ -103,7 +115,13 @@ def _read(name: str, folder: Path) -> tuple[Any, Any]:
     try:
         config = AutoConfig.from_pretrained(folder, **safely)
         if config.model_type != expected:
-            raise ScorerError(f"{folder} holds a model of type {config.model_type}; {name} is of type {expected}")
+            fitting = next((row for row, family in FAMILIES.items() if family.model_type == config.model_type), None)
+            instead = (
+                f"give {fitting} as scorer" if fitting else f"the scorers of transformers are {', '.join(FAMILIES)}"
+            )
+            raise ScorerError(
+                f"{folder} holds a model of type {config.model_type}; {name} is of type {expected}: {instead}"
+            )
         model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True, **safely)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError, pickle.UnpicklingError) as error:

@@ -61,7 +61,7 @@ def import_module(spec: TaskSpec) -> None:
 
     Raises:
         MissingExtraError: it is not installed.
-        ConfigError: likewise, and it is none that an extra of this distribution installs.
+        ConfigError: it is not installed, and no extra of this distribution installs it.
     """
     if spec.make.module is not None:
         _import(spec.make.module, spec.name)
@@ -87,4 +87,4 @@ def _import(module: str, task: str) -> None:
             raise MissingExtraError(error.name, extra, f"the task {task}", first) from error
         if error.name != module.partition(".")[0]:
             raise  # the package is there, and something it needs is not: its own message says what
-        raise ConfigError(f"the task {task} needs the package {module}; install it, or mend make.module") from error
+        raise ConfigError(f"the task {task} needs the package {module}; install it, or correct make.module") from error

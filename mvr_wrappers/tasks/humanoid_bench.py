@@ -1,4 +1,4 @@
-"""HumanoidBench: its envs on today's MuJoCo and Gymnasium, mended so that equal seeds give equal episodes.
+"""HumanoidBench: its envs on today's MuJoCo and Gymnasium, fixed so that equal seeds give equal episodes.
 
 HumanoidBench is not on the package index and pins an old stack, so it is installed from a clone, without its
 dependencies; see `INSTALL`. What is changed inside it stands in `humanoid_bench_patches`.

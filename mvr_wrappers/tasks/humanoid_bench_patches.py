@@ -106,11 +106,11 @@ def _load_renamed_defaults(env_class: Any) -> None:
             if "cannot be renamed" not in str(error):
                 raise
         assets = Path(self.fullpath).parents[1]
-        mended = {
+        fixed = {
             name: next(assets.glob(f"kitchen/adept_models/kitchen/**/{name}")).read_text("utf-8").replace(old, new)
             for name, (old, new) in _KETTLE.items()
         }
-        model = mujoco.MjModel.from_xml_path(self.fullpath, {name: text.encode() for name, text in mended.items()})
+        model = mujoco.MjModel.from_xml_path(self.fullpath, {name: text.encode() for name, text in fixed.items()})
         screen = model.vis.global_  # as Gymnasium does: large enough for what render() is asked for
         screen.offwidth, screen.offheight = max(screen.offwidth, self.width), max(screen.offheight, self.height)
         return model, mujoco.MjData(model)

@@ -20,13 +20,14 @@ import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
+from mvr_wrappers.options import plain
 from mvr_wrappers.parsing import parse
 from mvr_wrappers.tasks.files import Layer, TaskFile, read_task_file
 from mvr_wrappers.tasks.spec import MakeSpec, TaskSpec
@@ -113,7 +114,7 @@ def get_task(name: str, preset: str | None = None, **overrides: Any) -> TaskSpec
         known = file.tasks if path else task_names()
         all_of_them = "" if path else "; see `mvr tasks`"
         raise UnknownNameError(f"there is no task {short!r}. Nearest names: {nearest(short, known)}{all_of_them}")
-    given = {key: _plain(key, value) for key, value in overrides.items() if value is not None}
+    given = {key: plain(value) for key, value in overrides.items() if value is not None}
     return _resolve(file, short, file.tasks[short], preset, given)
 
 
@@ -230,16 +231,10 @@ def _merged(below: Layer, above: Layer) -> Layer:
     for key, value in above.items():
         under = merged.get(key)
         if isinstance(under, dict) and isinstance(value, dict) and not (key == "rig" and "kind" in value):
-            value = _merged(under, value)
-        merged[key] = value
+            merged[key] = _merged(under, value)
+        else:
+            merged[key] = value
     return merged
-
-
-def _plain(key: str, value: Any) -> Any:
-    """Turns a rig or a settings object into the mapping it stands for."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return cast(Any, value).to_config() if key == "rig" else dataclasses.asdict(value)
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _filled_in(make: MakeSpec, task: str) -> MakeSpec:

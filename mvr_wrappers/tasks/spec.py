@@ -5,51 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from mvr_wrappers.errors import ConfigError, nearest
-from mvr_wrappers.parsing import Float, Int, StrictFields
-from mvr_wrappers.settings import (
-    AgentSettings,
-    ClipSettings,
-    Method,
-    RelevanceSettings,
-    RewardSettings,
-    ScheduleSettings,
-)
-
-# What `CameraRig.from_config` takes. Checked here too, so that a misspelt key is found where it stands, and without
-# importing the filming room, which needs OpenGL.
-RIG_KEYS = {
-    "ring": ("azimuths", "distance", "elevation", "lookat", "track", "height"),
-    "named": ("names",),
-    "free": ("poses",),
-}
-
-
-def _not_blank(prompt: str) -> str:
-    if not prompt.strip():
-        raise ConfigError("the prompt is empty; write one sentence that says what the behaviour looks like")
-    return prompt
-
-
-def _not_negative(weight: float) -> float:
-    if weight < 0:
-        raise ConfigError(f"{weight} is negative; give a weight of at least 0 (the paper uses 0.01, 0.1 and 0.5)")
-    return weight
-
-
-def _known_rig(rig: dict[str, Any] | None) -> dict[str, Any] | None:
-    if rig is None:
-        return None
-    kind = rig.get("kind")
-    if kind not in RIG_KEYS:
-        raise ConfigError(f"rig.kind is {kind!r}; give one of {', '.join(RIG_KEYS)}")
-    for key in rig.keys() - {"kind"}:
-        if key not in RIG_KEYS[kind]:
-            near = nearest(key, RIG_KEYS[kind])
-            raise ConfigError(f"rig.{key} is not a key of a {kind} rig. Nearest valid keys: {near}")
-    return rig
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import TaskSettings
+from mvr_wrappers.parsing import Int, StrictFields
+from mvr_wrappers.settings import AgentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +20,7 @@ class MakeSpec(StrictFields):
     Attributes:
         id: a Gymnasium id.
         module: package to import first because it registers the id.
-        adapter: which adapter of `tasks/base_envs.py` makes and mends the env; None is plain `gymnasium.make`.
+        adapter: which adapter of `tasks/base_envs.py` makes and fixes the env; None is plain `gymnasium.make`.
         max_episode_steps: time limit; None takes the id's own.
         kwargs: further arguments of the env.
     """
@@ -71,42 +32,22 @@ class MakeSpec(StrictFields):
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSpec(StrictFields):
+@documented(TaskSettings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec(TaskSettings):
     """Everything known about a task: the base env, what to look for, from where, and how to learn from it.
 
     Attributes:
         name: the part of the Gymnasium id after `MVR/`.
         make: how the base env is made.
-        prompt: one sentence that says what the behaviour looks like.
         family: the family it took values from, or None.
-        rig: configuration of a `CameraRig`; None is the rig the model suggests.
-        scorer: a name `load_scorer` knows.
-        method: how clips become reward.
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, for the regularisation of scores; None has none.
-        alpha: strength of the regularisation, in [0, 1].
-        clip: what is filmed.
-        relevance: how state relevance is learned.
-        reward: how relevance becomes reward.
-        schedule: when the engine works.
         agent: hyper-parameters of the TQC agent.
         source: where prompt and numbers come from.
+        {options}
     """
 
     name: str
     make: MakeSpec
-    prompt: Annotated[str, AfterValidator(_not_blank)]
     agent: AgentSettings
     family: str | None = None
-    rig: Annotated[dict[str, Any] | None, AfterValidator(_known_rig)] = None
-    scorer: str = "pocket"
-    method: Method = "mvr"
-    weight: Annotated[Float, AfterValidator(_not_negative)] = 0.1
-    baseline_prompt: Annotated[str, AfterValidator(_not_blank)] | None = None
-    alpha: Annotated[Float, Field(ge=0, le=1)] = 0.0
-    clip: ClipSettings = field(default_factory=ClipSettings)
-    relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
-    reward: RewardSettings = field(default_factory=RewardSettings)
-    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     source: str = ""

@@ -12,6 +12,7 @@ import numpy as np
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import CameraRig, FilmedEnv, GetMujoco, StateFn
+from mvr_wrappers.options import function_named, plain
 from mvr_wrappers.scorers import Scorer
 from mvr_wrappers.settings import ClipSettings, merge
 
@@ -21,8 +22,8 @@ def film(
     *,
     rig: CameraRig | Mapping[str, Any] | None = None,
     clip: ClipSettings | Mapping[str, Any] | None = None,
-    state_fn: StateFn | None = None,
-    get_mujoco: GetMujoco | None = None,
+    state_fn: StateFn | str | None = None,
+    get_mujoco: GetMujoco | str | None = None,
     seed: int = 0,
     number: int = 0,
 ) -> FilmedEnv:
@@ -32,13 +33,21 @@ def film(
         env: the env to film, with a MuJoCo simulation.
         rig: the cameras; None takes the rig the model suggests.
         clip: what is filmed.
-        state_fn: observation -> state vector (D,); needed unless observations are vectors.
-        get_mujoco: env -> (model, data), where `unwrapped` does not have them.
+        state_fn: observation -> state vector (D,), or the name of such a function; needed unless observations are
+            vectors.
+        get_mujoco: env -> (model, data), or the name of such a function, where `unwrapped` does not have them.
         seed: of the run.
         number: of this env among those of the run; each draws its views from a generator of its own.
     """
     own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    return FilmedEnv(env, rig=rig, clip=clip, state_fn=state_fn, get_mujoco=get_mujoco, seed=own_seed)
+    return FilmedEnv(
+        env,
+        rig=rig,
+        clip=clip,
+        state_fn=function_named(state_fn, "state_fn") if isinstance(state_fn, str) else state_fn,
+        get_mujoco=function_named(get_mujoco, "get_mujoco") if isinstance(get_mujoco, str) else get_mujoco,
+        seed=own_seed,
+    )
 
 
 def sized(clip: ClipSettings | Mapping[str, Any] | None, engine: RewardEngine) -> ClipSettings:
@@ -46,7 +55,7 @@ def sized(clip: ClipSettings | Mapping[str, Any] | None, engine: RewardEngine) -
     settings = merge(ClipSettings(), clip, "clip")
     if settings.image_size is not None:
         return settings
-    return dataclasses.replace(settings, image_size=engine.scorer.image_size)
+    return dataclasses.replace(settings, image_size=engine.image_size)
 
 
 def json_safe(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,17 +63,8 @@ def json_safe(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Settings and rigs become mappings, a scorer its name. An engine is left out: an env made from a spec has its own.
     """
-    plain: dict[str, Any] = {}
-    for key, value in options.items():
-        if isinstance(value, CameraRig):
-            plain[key] = value.to_config()
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            plain[key] = dataclasses.asdict(value)
-        elif isinstance(value, Scorer):
-            plain[key] = value.name
-        elif not isinstance(value, RewardEngine) and value is not None:
-            plain[key] = value
-    return plain
+    kept = {key: value for key, value in options.items() if not isinstance(value, RewardEngine | None)}
+    return {key: value.name if isinstance(value, Scorer) else plain(value) for key, value in kept.items()}
 
 
 def require_filmed(env: object, call: Callable[..., Iterable[bool]]) -> None:

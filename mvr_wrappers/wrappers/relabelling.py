@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import EngineError
+
+Rewards = NDArray[np.float64]
 
 if TYPE_CHECKING:
     from mvr_wrappers.engine.engine import RewardEngine
@@ -23,6 +26,11 @@ class FollowsEngine(ABC):
     The shaping is overwritten as a whole, never corrected by differences, so that errors cannot add up and relabelling
     twice is relabelling once.
 
+    Stored are the task reward and the shaping that the wrapper which shapes has paid, as `infos` tell them. What a
+    wrapper outside that one makes of their sum cannot be computed anew, so it plays no part, and a warning says so
+    once: put a wrapper that changes rewards inside, where what it pays is the task reward. SB3's VecNormalize stands
+    outside and counts: it is applied to the sum when transitions are sampled.
+
     Attributes:
         engine: gives the shaping, of several engines the first; None until one is set. It is not pickled: a loaded
             buffer has none.
@@ -31,6 +39,7 @@ class FollowsEngine(ABC):
 
     engine: RewardEngine | None
     engines: EngineGroup | None
+    _warned = False  # of a wrapper outside that changes rewards
 
     def _follow(self, engine: RewardEngine | EngineGroup | None, rows: int, n_envs: int) -> None:
         """Prepares for transitions in rows of one for each env."""
@@ -53,6 +62,8 @@ class FollowsEngine(ABC):
     def relabel(self) -> None:
         """Brings the shaping of all stored transitions up to date; returns at once if it is.
 
+        Transitions of an engine with `relabel=False` keep the shaping they were stored with.
+
         Raises:
             EngineError: there is no engine.
         """
@@ -66,11 +77,33 @@ class FollowsEngine(ABC):
             if self.engines is not None and prompt is not None:
                 engine = self.engines.obtain(prompt)
             snapshot = engine.snapshot
-            if snapshot is not self._labelled_by.get(prompt):
+            if engine.relabel and snapshot is not self._labelled_by.get(prompt):
                 chosen = None if self._prompt_at is None else self._prompt_at == number
                 if chosen is None or chosen.any():
                     self._overwrite_shaping(snapshot, chosen)
                 self._labelled_by[prompt] = snapshot
+
+    def _paid(self, rewards: NDArray[Any], infos: Sequence[Mapping[str, Any]]) -> tuple[Rewards, Rewards] | None:
+        """Returns task rewards and shaping (E,) of a row as they were paid; None where the env is not shaped.
+
+        Args:
+            rewards: (E,), what the agent was given.
+            infos: of the envs.
+        """
+        if any("task_reward" not in info or "shaping" not in info for info in infos):
+            return None
+        task_rewards, shaping = (np.array([info[name] for info in infos]) for name in ("task_reward", "shaping"))
+        # Rewards are float32 on their way: in SB3's vectors, and where shaping is added.
+        scale = np.abs(task_rewards) + np.abs(shaping) + 1.0
+        if not self._warned and (np.abs(rewards - task_rewards - shaping) > 1e-4 * scale).any():
+            self._warned = True
+            warnings.warn(
+                f"a wrapper outside the one that shapes changes rewards, and a {type(self).__name__} stores them as "
+                "they were paid, task_reward + shaping: put that wrapper inside, or use VecNormalize, which counts "
+                "when transitions are sampled",
+                stacklevel=4,
+            )
+        return task_rewards, shaping
 
     def _note_prompts(self, row: int, infos: Sequence[Mapping[str, Any]]) -> None:
         """Remembers which prompts the transitions of a row are of.

@@ -14,6 +14,8 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.filming.filmstrip import Reel
+from mvr_wrappers.options import EngineOptions
+from mvr_wrappers.snapshot import RewardSnapshot
 
 
 class EnginePerEnv:
@@ -101,16 +103,11 @@ class EnginePerEnv:
         for engine, rows in self._shares:
             engine.advance(int(np.count_nonzero(stepped & rows)))
 
-    def evaluate(
-        self, states: NDArray[np.float32], next_states: NDArray[np.float32], terminated: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns what `RewardEngine.evaluate` returns, each row from the engine of its env."""
+    def snapshots(self) -> list[tuple[RewardSnapshot, Any]]:
+        """Returns the latest snapshot of each engine, and the index of its rows among the N envs."""
         if len(self._shares) == 1:
-            return self._shares[0][0].evaluate(states, next_states, terminated)
-        shaping, vlm_rewards = np.zeros((2, len(states)), np.float32)
-        for engine, rows in self._shares:
-            shaping[rows], vlm_rewards[rows] = engine.evaluate(states[rows], next_states[rows], terminated[rows])
-        return shaping, vlm_rewards
+            return [(self._shares[0][0].snapshot, slice(None))]
+        return [(engine.snapshot, rows) for engine, rows in self._shares]
 
 
 def own_prompts(prompt: str | Sequence[str] | None, count: int) -> list[str | None]:
@@ -132,19 +129,22 @@ def engine_group(
     """Returns the group meant by the arguments `engine=` and `prompt=` of a wrapper.
 
     Args:
-        engine: an engine or a group that is somebody else's, or None for a new engine.
+        engine: a caller-owned engine or group, or None for a new engine.
         prompt: of the new engine, or one that `engine` has.
-        options: further arguments of the new engine.
+        options: see `EngineOptions`; those of the new engine. Beside `engine`, `seed` alone has a meaning, for filming.
 
     Raises:
-        ConfigError: neither or both of `engine` and `prompt` were given.
+        ConfigError: neither `engine` nor `prompt` was given, or something that `engine` would ignore.
     """
     if engine is None:
         if prompt is None:
             raise ConfigError("give prompt=, one sentence that says what the behaviour looks like, or engine=")
-        return EngineGroup([RewardEngine(prompt, **options)])
+        return EngineGroup([RewardEngine(prompt, **options)], closes_with_env=True)
+    ignored = [name for name in EngineOptions.__annotations__ if name != "seed" and options.get(name) is not None]
+    if ignored:
+        raise ConfigError(f"engine= has settings of its own and would ignore {', '.join(ignored)}; leave them out")
     if isinstance(engine, EngineGroup):
         return engine
     if prompt is not None and prompt != engine.prompt:
         raise ConfigError(f"engine= brings its own prompt, {engine.prompt!r}; leave out prompt={prompt!r}")
-    return EngineGroup([engine], lent=True)
+    return EngineGroup([engine], lent=True, closes_with_env=True)

@@ -35,7 +35,7 @@ class TransitionShaper:
     they agree.
 
     Args:
-        engines: give the terms.
+        engines: give the snapshot that shapes each env.
         n_envs: N.
     """
 
@@ -78,7 +78,9 @@ class TransitionShaper:
             success: bool (N,), where the task is solved; None where the env does not say.
             stepped: bool (N,); False where the env was reset instead of stepped; None: all stepped.
         """
-        shaping, vlm_rewards = self._engines.evaluate(self._states, states, terminated)
+        shaping, vlm_rewards = np.zeros((2, len(states)), np.float32)
+        for snapshot, rows in self._engines.snapshots():
+            shaping[rows], vlm_rewards[rows] = snapshot.evaluate(self._states[rows], states[rows], terminated[rows])
         if stepped is not None and not stepped.all():
             shaping, vlm_rewards = (np.where(stepped, term, np.float32(0)) for term in (shaping, vlm_rewards))
         shaped = rewards + shaping

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming.access import StateFn, as_state_fn, state_size
+from mvr_wrappers.options import function_named
 
 
 class StateReader:
@@ -19,13 +20,16 @@ class StateReader:
 
     Args:
         space: observation space of one env.
-        state_fn: observation of one env -> state vector (D,); needed unless observations are vectors.
+        state_fn: observation of one env -> state vector (D,), or the name of such a function; needed unless
+            observations are vectors.
 
     Raises:
         EnvError: the observations are no vectors and `state_fn` is missing.
     """
 
-    def __init__(self, space: gym.Space[Any], state_fn: StateFn | None = None) -> None:
+    def __init__(self, space: gym.Space[Any], state_fn: StateFn | str | None = None) -> None:
+        if isinstance(state_fn, str):
+            state_fn = function_named(state_fn, "state_fn")
         self._space = space
         self._to_state = as_state_fn(space, state_fn)
         self._vectors = state_fn is None

@@ -10,18 +10,18 @@ from gymnasium.utils import RecordConstructorArgs
 from mvr_wrappers.prompts import take_prompt
 
 
-def add_task_info(info: dict[str, Any], reward: float) -> None:
-    """Adds `task_reward` and, where the env reports `success`, `is_success` (the key of SB3) to the info of a step.
-
-    What is there already is left alone.
-    """
-    info.setdefault("task_reward", reward)
+def add_success(info: dict[str, Any]) -> None:
+    """Adds `is_success`, the key of SB3, to the info of a step where the env reports `success`."""
     if "success" in info:
         info.setdefault("is_success", bool(info["success"]))
 
 
 class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Tells in `info` what the task paid and whether it is solved at this step, see `add_task_info`."""
+    """Tells in `info` what the task paid, `task_reward`, and whether it is solved at this step, `is_success`.
+
+    What the task says under these names itself is left alone. A wrapper that shapes the reward overwrites
+    `task_reward` with what it received, so that what stands between the two counts.
+    """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
@@ -34,5 +34,6 @@ class TaskInfo(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the env."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        add_task_info(info, float(reward))
+        info.setdefault("task_reward", float(reward))
+        add_success(info)
         return observation, reward, terminated, truncated, info

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
@@ -17,19 +17,21 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import EnvError
 from mvr_wrappers.filming import StateFn
+from mvr_wrappers.option_docs import documented
+from mvr_wrappers.options import EngineOptions, EngineSettings, check_names
 from mvr_wrappers.prompts import OPTION, prompts_of_each, take_prompt
-from mvr_wrappers.scorers import Scorer
-from mvr_wrappers.settings import RelevanceSettings, RewardSettings, ScheduleSettings
 from mvr_wrappers.wrappers.filmed import json_safe, require_filmed
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
-from mvr_wrappers.wrappers.shaper import Rows, TransitionShaper
+from mvr_wrappers.wrappers.shaped import ShapedByEngines
+from mvr_wrappers.wrappers.shaper import Rows, ShapedStep, TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
 
 Infos = dict[str, Any]
 VectorStep = tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], Infos]
 
 
-class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
+@documented(EngineSettings, only=EngineOptions.__annotations__)
+class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordConstructorArgs):
     """Adds the learned term to the rewards of a vector env; sub-envs film, and one engine a prompt scores, here.
 
     Rewards and infos are those of `MultiViewVLMRewardWrapper`: `infos` gets the arrays `task_reward`, `vlm_reward` and
@@ -48,26 +50,15 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             `gym.make_vec("Humanoid-v5", num_envs=8, wrappers=[FilmedEnv])`.
         prompt: one sentence that says what the behaviour looks like; or N, the own prompt of each sub-env, with one
             engine for each that is different and one scorer for all.
-        scorer: a name that `load_scorer` knows, or a scorer.
-        method: how clips become reward.
-        weight: w, the weight of the VLM reward.
-        baseline_prompt: what is seen whatever the agent does, such as "a humanoid robot": scores then leave out part of
-            what does not lie between it and the prompt (`mvr_wrappers.scorers.goal.goal_baseline`). None does not.
-        alpha: strength of that, in [0, 1].
-        relevance: RelevanceSettings, or a mapping of the fields to change.
-        reward: RewardSettings, likewise.
-        schedule: ScheduleSettings, likewise; steps are counted over all sub-envs that an engine serves.
         engine: an engine shared with other envs of this process, instead of `prompt`; or an EngineGroup, of which
             `prompt` chooses, else the first. Close it yourself.
-        seed: of everything random in learning.
-        device: of scorer and learning: "auto", "cpu", "cuda", "cuda:N".
-        mode: "sync" or "async", over that of `schedule`.
         state_fn: observation of a sub-env -> state vector (D,); needed unless observations are vectors.
+        {options}
 
     Attributes:
         engine: the engine of the sub-envs' own prompt; an EngineError where they have several.
         engines: all engines, a mapping from prompt to engine.
-        owns_engines: whether `close` closes the engines, except one that was given.
+        owns_engines: whether `close` closes the engines; one that was given it never closes.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -81,26 +72,13 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
         env: VectorEnv[Any, Any, Any],
         prompt: str | Sequence[str] | None = None,
         *,
-        scorer: str | Scorer = "pocket",
-        method: str = "mvr",
-        weight: float = 0.1,
-        baseline_prompt: str | None = None,
-        alpha: float = 0.0,
-        relevance: RelevanceSettings | Mapping[str, Any] | None = None,
-        reward: RewardSettings | Mapping[str, Any] | None = None,
-        schedule: ScheduleSettings | Mapping[str, Any] | None = None,
         engine: RewardEngine | EngineGroup | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        mode: str | None = None,
-        state_fn: StateFn | None = None,
+        state_fn: StateFn | str | None = None,
+        **options: Unpack[EngineOptions],
     ) -> None:
-        learning = {"scorer": scorer, "method": method, "weight": weight, "device": device, "mode": mode, "seed": seed}
-        learning |= {"baseline_prompt": baseline_prompt, "alpha": alpha}
-        settings = {"relevance": relevance, "reward": reward, "schedule": schedule}
+        check_names(options, EngineOptions.__annotations__, type(self).__name__)
         prompts = own_prompts(prompt, env.num_envs)
-        self.engines = engine_group(engine, prompts[0], learning | settings)
-        self.owns_engines = self.engines is not engine
+        self.engines = engine_group(engine, prompts[0], options)
         self._per_env = EnginePerEnv(self.engines, prompts)
         made_like = self.engines.first.options | {"prompt": prompt or self.engines.first.prompt, "state_fn": state_fn}
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **made_like)
@@ -138,53 +116,32 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             EngineError: the engine's worker thread failed, or the engine is closed.
         """
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        # In NEXT_STEP a sub-env that had ended was reset just now, and not stepped.
         stepped = ~self._ended if self._autoreset is AutoresetMode.NEXT_STEP else np.ones(self.num_envs, np.bool_)
         self._ended = terminated | truncated
+        # Clips first, so that a scoring that this step makes due takes along the episodes that end in it; those of
+        # other processes are waited for only then.
         due = self._remote and self._per_env.reaches_scoring(stepped)
         if due or self._ended.any():
             self._collect_clips(due)
+        # Then the clock, so that this step is shaped by what its scoring and its update have published.
         self._per_env.advance(stepped)
         reset_states = self._states(observations)
         last_states = self._with_final(reset_states, infos)
         step = self._shaper.step(rewards, last_states, terminated, _success(infos, self.num_envs), stepped)
-        for name, values in (("task_reward", rewards), ("vlm_reward", step.vlm_rewards), ("shaping", step.shaping)):
-            infos[name], infos[f"_{name}"] = values, stepped.copy()
-        if len(self.engines) > 1:
-            infos["prompt"], infos["_prompt"] = np.array(self._per_env.prompts, object), stepped.copy()
+        # The prompts of `infos` are those that shaped this step, so they are told before new ones are taken.
+        self._tell(infos, rewards, step, stepped)
         if self._ended.any():
+            # Totals before `begin`, which sets them back, and only in SAME_STEP does an episode begin in this step.
             totals = self._shaper.finish(self._ended)
             masks = {f"_{name}": self._ended.copy() for name in totals}
             infos["mvr_episode"], infos["_mvr_episode"] = totals | masks, self._ended.copy()
             if self._autoreset is AutoresetMode.SAME_STEP:
                 self._shaper.begin(reset_states, self._ended)
                 self._take_prompts()
-        if not stepped.all():
+        if not stepped.all():  # NEXT_STEP: these episodes began in this step, which was shaped by nothing
             self._take_prompts()
         return observations, step.rewards, terminated, truncated, infos
-
-    @property
-    def engine(self) -> RewardEngine:
-        """The engine of the sub-envs' own prompt.
-
-        Raises:
-            EngineError: they have several.
-        """
-        return self._per_env.engine
-
-    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
-        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
-
-        Each view of the sub-envs' rigs is a row, time goes right, and the score stands beside it once there is one.
-
-        Args:
-            clips: how many clips of each view, 1 to 4, the latest lowest.
-
-        Raises:
-            FilmingError: nothing was filmed yet.
-            ConfigError: more clips than are kept, or none.
-        """
-        self._collect_clips(due=True)
-        return self._per_env.filmstrip(clips)
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # as in VectorWrapper
@@ -195,8 +152,17 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
     def close(self, **kwargs: Any) -> None:
         """Closes the sub-envs, and the engines except one that was given."""
         super().close(**kwargs)
-        if self.owns_engines:
-            self.engines.close()
+        self._close_engines()
+
+    def _tell(self, infos: Infos, rewards: NDArray[Any], step: ShapedStep, stepped: NDArray[np.bool_]) -> None:
+        """Adds what was paid, and for what, to the infos of a step."""
+        for name, values in (("task_reward", rewards), ("vlm_reward", step.vlm_rewards), ("shaping", step.shaping)):
+            infos[name], infos[f"_{name}"] = values, stepped.copy()
+        final = infos.get("final_info", {})
+        if "task_reward" in final:  # SAME_STEP keeps what a TaskInfo below says of last steps here
+            final["task_reward"] = np.where(final["_task_reward"], rewards, 0.0)
+        if len(self.engines) > 1:
+            infos["prompt"], infos["_prompt"] = np.array(self._per_env.prompts, object), stepped.copy()
 
     def _states(self, observations: Any) -> NDArray[np.float32]:
         return self._read.batch(observations, self.num_envs)
@@ -210,11 +176,8 @@ class MultiViewVLMRewardVectorWrapper(VectorWrapper, RecordConstructorArgs):
             final[i] = self._read.one(infos["final_obs"][i])
         return final
 
-    def _collect_clips(self, due: bool = False) -> None:
-        self._per_env.collect(functools.partial(call, self.env, "pop_clips"), remote=self._remote, due=due)
-
-    def _take_prompts(self) -> None:
-        self._per_env.assign(list(call(self.env, "episode_prompt")))
+    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+        return call(self.env, name, *args)
 
     def _hand_out_prompts(self, options: dict[str, Any] | None, rows: Rows | None) -> dict[str, Any] | None:
         """Gives each sub-env that is reset its own of N prompts; a single one goes the way of all options."""

@@ -13,6 +13,7 @@ import pytest
 from mvr_wrappers import FilmedEnv
 from mvr_wrappers.errors import EngineError
 from tests.support.conformance import FAST, IDS, METAWORLD_ACTIONS, actions_of, need_packages
+from tests.support.known import present
 
 TERMS = ("task_reward", "vlm_reward", "shaping")
 DATA_SET = "mvr/random-v0"
@@ -21,7 +22,7 @@ DATA_SET = "mvr/random-v0"
 def play(env: gym.Env[Any, Any], steps: int) -> list[float]:
     env.reset(seed=0)
     rewards = []
-    for action in actions_of(steps, *env.action_space.shape):
+    for action in actions_of(steps, *present(env.action_space.shape)):
         _, reward, terminated, truncated, _ = env.step(action)
         rewards.append(float(reward))
         if terminated or truncated:
@@ -36,7 +37,7 @@ def test_a_data_set_holds_rewards_and_their_terms_and_makes_its_env_again(
     env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need_packages(env_id)
-    minari = pytest.importorskip("minari", reason="pip install 'minari[hdf5]'")
+    minari: Any = pytest.importorskip("minari", reason="pip install 'minari[hdf5]'")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
 
     class Terms(minari.StepDataCallback):  # type: ignore[misc]
@@ -70,7 +71,7 @@ def test_a_data_set_holds_rewards_and_their_terms_and_makes_its_env_again(
 @pytest.mark.filterwarnings(METAWORLD_ACTIONS)
 def test_cloudpickle_takes_what_makes_an_env_and_envs_that_do_not_score(env_id: str) -> None:
     need_packages(env_id)
-    spec = gym.make(env_id, **FAST).spec
+    spec = present(gym.make(env_id, **FAST).spec)
     for make in (lambda: gym.make(env_id, **FAST), lambda: gym.make(spec)):
         env = cloudpickle.loads(cloudpickle.dumps(make))()
         assert env.spec == spec

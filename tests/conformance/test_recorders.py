@@ -15,6 +15,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordVectorSta
 
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
 from tests.support.conformance import FAST, IDS, METAWORLD_ACTIONS, actions_of, check_video, need_packages
+from tests.support.known import present
 
 PROMPT = "a one-legged robot hopping forward"
 LEARNING = {key: FAST[key] for key in ("relevance", "schedule", "weight")}
@@ -31,7 +32,7 @@ def play(env: gym.Env[Any, Any], steps: int, pictures: list[Any] | None = None) 
     """Returns the infos of the last steps of episodes; `pictures` gets what the env renders after every step."""
     env.reset(seed=0)
     ends = []
-    for action in actions_of(steps, *env.action_space.shape):
+    for action in actions_of(steps, *present(env.action_space.shape)):
         *_, terminated, truncated, info = env.step(action)
         if pictures is not None:
             pictures.append(env.render())
@@ -106,7 +107,7 @@ class TestRecordVideo:
     def test_videos_of_filmed_episodes(self, side: str, tmp_path: Path) -> None:
         record = partial(RecordVideo, video_folder=str(tmp_path / "videos"), episode_trigger=lambda episode: True)
         if side == "inside":
-            env = shaped(record(gym.make("Hopper-v5", render_mode="rgb_array", **SMALL)))
+            env: Any = shaped(record(gym.make("Hopper-v5", render_mode="rgb_array", **SMALL)))
         else:
             env = record(gym.make("MVR/Hopper-v5", render_mode="rgb_array", **FAST | {"env_kwargs": SMALL}))
         ends = play(env, 50)

@@ -22,7 +22,7 @@ from mvr_wrappers import FilmedEnv
 from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, make_vec_env
 from tests.support.conformance import FAST, METAWORLD_ACTIONS, SEPARATE_ENGINES, need_packages
 
-OFF_POLICY = {"learning_starts": 20, "batch_size": 16, "buffer_size": 1000}
+OFF_POLICY: dict[str, Any] = {"learning_starts": 20, "batch_size": 16, "buffer_size": 1000}
 AGENTS: dict[str, Any] = {
     "PPO": partial(PPO, n_steps=32, batch_size=16, n_epochs=1),
     "SAC": partial(SAC, **OFF_POLICY),

@@ -43,7 +43,7 @@ def test_gym_env(torchrl: Any, env_id: str) -> None:
 def test_the_terms_of_the_reward_reach_the_tensordict(torchrl: Any) -> None:
     from torchrl.data import Unbounded
 
-    class Reader(torchrl.default_info_dict_reader):
+    class Reader(torchrl.default_info_dict_reader):  # type: ignore[misc]  # a class to whoever has TorchRL
         """TorchRL's own reader asks values for their dtype, which Python's numbers, as in our infos, do not have."""
 
         def __call__(self, info: dict[str, Any], tensordict: Any) -> Any:

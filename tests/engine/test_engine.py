@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +17,13 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.errors import ConfigError, EngineError, UnknownNameError
-from mvr_wrappers.settings import ScheduleSettings
+from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, ScorerError, UnknownNameError
+from mvr_wrappers.settings import RewardSettings, ScheduleSettings
+from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
 from tests.support.clip_factory import STATE_DIM, make_clips
-from tests.support.fake_scorer import FakeScorer
-
-SMALL = {"hidden": 16, "pairs": 16, "steps_per_epoch": 5, "max_steps": 10, "patience": 2, "references": 3}
-OFTEN = {"score_every": 10, "update_every": 20}
-STATES = np.random.default_rng(9).normal(size=(7, STATE_DIM)).astype(np.float32)
-
-
-class RedScorer(FakeScorer):
-    """Likes red: psi grows with the mean of the red channel, whatever the prompt."""
-
-    name, embed_dim = "red", 2
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def embed_video(self, frames: np.ndarray) -> np.ndarray:
-        assert frames.dtype == np.uint8 and frames.ndim == 5
-        self.batches.append(len(frames))
-        angle = frames[..., 0].mean(axis=(1, 2, 3)) / 255 * np.pi / 2
-        return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
-
-    def embed_text(self, prompts: list[str]) -> np.ndarray:
-        return np.tile(np.array([1, 0], np.float32), (len(prompts), 1))
-
-
-def make_engine(**options: Any) -> RewardEngine:
-    given = {"scorer": RedScorer(), "relevance": SMALL, "schedule": OFTEN} | options
-    return RewardEngine("red everywhere", **given)
+from tests.support.red_engine import OFTEN, SMALL, STATES, RedScorer, drive, make_engine
 
 
 @pytest.fixture
@@ -55,14 +32,8 @@ def engine() -> Iterator[RewardEngine]:
         yield engine
 
 
-def drive(engine: RewardEngine, rounds: int = 4, seed: int = 0) -> None:
-    for step in range(rounds):
-        engine.submit(make_clips(12, seed=seed + step))
-        engine.advance(10)
-
-
 def same_state(one: RewardEngine, other: RewardEngine) -> None:
-    ours, theirs = one._learner.state_dict(), other._learner.state_dict()
+    ours, theirs = one._reward_model.state_dict(), other._reward_model.state_dict()
     assert ours.keys() == theirs.keys()
     for name in ours:
         if not name.endswith("_seconds"):
@@ -110,12 +81,14 @@ class TestSchedule:
         bad[:, 0], good[:, 0] = -1, 1
         assert engine.shape(good).mean() > engine.shape(bad).mean() + 0.01
         np.testing.assert_allclose(engine.shape(good), 0.1 * engine.vlm_reward(good), rtol=1e-6)
-        for both, alone in zip(engine.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True):
+        for both, alone in zip(
+            engine.snapshot.evaluate(good), (engine.shape(good), engine.vlm_reward(good)), strict=True
+        ):
             np.testing.assert_array_equal(both, alone)
 
     def test_the_reference_relevances_are_those_of_the_new_weights(self, engine: RewardEngine) -> None:
         drive(engine)
-        states = engine._learner._reference.states
+        states = engine._reward_model._reference.states
         f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
         assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
         assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)
@@ -144,25 +117,75 @@ class TestScoring:
             for picture, index in zip(pictures, order, strict=True):
                 np.testing.assert_array_equal(picture.frames, clips[index].frames)
 
+    def test_frames_are_put_together_once_a_clip_and_no_more_than_a_batch_at_a_time(self) -> None:
+        films = Films()
+        scorer = Watching(films)
+        engine = make_engine(scorer=scorer)
+        engine.submit(films.clips(100))
+        engine.advance(10)
+        assert scorer.batches == [32, 32, 32, 4]
+        assert max(scorer.alive) <= 1 and len(films.made) == 100
+        assert len(engine.gallery.best) == len(engine.gallery.worst) == 2
+
+    def test_waiting_for_frames_is_not_scoring(self, engine: RewardEngine) -> None:
+        films = Films(seconds=0.1)
+        engine.submit(films.clips(4))
+        start = time.perf_counter()
+        engine.advance(10)
+        assert time.perf_counter() - start > 0.4
+        assert engine.metrics()["score_seconds"] < 0.1
+
+    def test_frames_of_several_sizes(self, engine: RewardEngine) -> None:
+        clip = make_clips(1)[0]
+        engine.submit([clip, Clip(clip.states, clip.frames[:, :, :4], clip.views)])
+        with pytest.raises(ConfigError, match=r"\(4, 4, 8, 3\), those before it \(4, 8, 8, 3\)"):
+            engine.advance(10)
+
     def test_at_most_max_clips_are_kept_and_scored(self) -> None:
         engine = make_engine(schedule={**OFTEN, "max_clips": 5})
         for seed in range(4):
             engine.submit(make_clips(4, seed=seed))
-        assert len(engine._pool) == 5
+        assert engine.metrics()["clips_waiting"] == 5
         engine.advance(10)
         metrics = engine.metrics()
         assert (metrics["clips_scored"], metrics["clips_dropped"]) == (5, 11)
 
-    def test_which_clips_are_kept_is_uniform(self) -> None:
-        kept = np.zeros(12)
-        clips = make_clips(12)
-        for seed in range(400):
-            engine = make_engine(seed=seed, schedule={"max_clips": 3})
-            engine.submit(clips)
-            for clip in engine._pool.take():
-                kept[[clip is other for other in clips]] += 1
-        assert kept.sum() == 1200
-        assert (np.abs(kept - 100) < 45).all()  # 400 draws of 3 in 12: deviation 8.7 a clip
+
+class Films:
+    """Frames that are made when they are asked for, and are watched.
+
+    Args:
+        seconds: it takes to make those of a clip.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.made: list[weakref.ref[np.ndarray]] = []
+
+    def clips(self, count: int) -> list[Clip]:
+        return [Clip(clip.states, partial(self._make, clip.frames), clip.views) for clip in make_clips(count)]
+
+    def alive(self) -> int:
+        return sum(frames() is not None for frames in self.made)
+
+    def _make(self, frames: np.ndarray) -> np.ndarray:
+        time.sleep(self.seconds)
+        copy = frames.copy()
+        self.made.append(weakref.ref(copy))
+        return copy
+
+
+class Watching(RedScorer):
+    """Notes how many clips' frames are alive beside each batch."""
+
+    def __init__(self, films: Films) -> None:
+        super().__init__()
+        self.films = films
+        self.alive: list[int] = []
+
+    def embed_video(self, frames: np.ndarray) -> np.ndarray:
+        self.alive.append(self.films.alive())
+        return super().embed_video(frames)
 
 
 class TestRepeating:
@@ -201,7 +224,8 @@ class TestRepeating:
         assert ours == theirs
 
     def test_a_scorer_of_one_s_own_is_asked_for(self, tmp_path: Path, engine: RewardEngine) -> None:
-        engine.advance(np.int64(3))
+        steps: Any = np.int64(3)  # as users of NumPy count
+        engine.advance(steps)
         engine.save(tmp_path / "engine.npz")
         with pytest.raises(EngineError, match=r"'red'.*scorer="):
             RewardEngine.load(tmp_path / "engine.npz")
@@ -230,6 +254,17 @@ class TestRepeating:
         np.savez(path, something=np.zeros(3))
         with pytest.raises(EngineError, match="not a whole engine file"):
             RewardEngine.load(path)
+
+    @pytest.mark.parametrize(
+        ("found", "advice"), [(1, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
+    )
+    def test_files_of_another_format(self, tmp_path: Path, engine: RewardEngine, found: Any, advice: str) -> None:
+        path = tmp_path / "engine.npz"
+        engine.save(path)
+        header, arrays = read_arrays(path)
+        write_arrays(path, header | {"format": found}, arrays)
+        with pytest.raises(EngineError, match=f"has format {found}, this version reads 2; {advice}"):
+            RewardEngine.load(path, scorer=RedScorer())
 
 
 class GatedScorer(RedScorer):
@@ -332,10 +367,49 @@ class TestAsync:
         assert engine_threads() == []
 
     def test_the_interpreter_exits_cleanly_without_close(self) -> None:
-        code = "from tests.engine.test_engine import make_engine, drive\n"
+        code = "from tests.support.red_engine import drive, make_engine\n"
         code += "engine = make_engine(mode='async')\ndrive(engine)\n"
-        result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=60
+        )
         assert (result.returncode, result.stderr) == (0, "")
+
+
+class TestPublish:
+    def test_a_snapshot_from_elsewhere_shapes_as_the_next_version(self, engine: RewardEngine) -> None:
+        drive(engine)
+        assert engine.version == 2
+        given = snapshot_of(weight=0.5, version=7)
+        engine.publish(given)
+        assert engine.version == 3
+        np.testing.assert_array_equal(engine.shape(STATES), given.shape(STATES))
+        drive(engine, rounds=2, seed=10)  # the next update takes its place
+        assert engine.version == 4 and engine.snapshot.weight == 0.1
+
+    def test_what_cannot_shape_here_is_refused(self, engine: RewardEngine) -> None:
+        with pytest.raises(ConfigError, match=r"RewardSnapshot\.build"):
+            engine.publish(None)  # type: ignore[arg-type]
+        nan = snapshot_of()
+        nan.table[3] = np.nan
+        with pytest.raises(NonFiniteError, match="in table"):
+            engine.publish(nan)
+        engine.publish(snapshot_of(dim=5))  # of what size states are is not known yet
+        with pytest.raises(ConfigError, match="of 4 numbers, this engine's have 5"):
+            engine.publish(snapshot_of(dim=4))
+        assert engine.version == 1
+        other = make_engine()
+        drive(other, rounds=1)
+        with pytest.raises(ConfigError, match="of 4 numbers, this engine's have 3"):
+            other.publish(snapshot_of(dim=4))
+        other.close()
+        with pytest.raises(EngineError, match="was closed"):
+            other.publish(snapshot_of())
+
+
+def snapshot_of(dim: int = STATE_DIM, weight: float = 0.1, version: int = 1) -> RewardSnapshot:
+    rng = np.random.default_rng(4)
+    net = RelevanceNet(*(rng.normal(size=size) for size in ((dim,), (dim,), (dim, 6), (6,), (6, 6), (6,), (6,))))
+    return RewardSnapshot.build(net, [0.2], tau=0.1, weight=weight, reward=RewardSettings(), version=version)
 
 
 class TestWrongUse:
@@ -360,7 +434,7 @@ class TestWrongUse:
 
     @pytest.mark.parametrize("prompt", ["", "  \n", None])
     def test_an_empty_prompt(self, prompt: Any) -> None:
-        with pytest.raises(ConfigError, match="one sentence"):
+        with pytest.raises(ConfigError, match="prompt"):
             RewardEngine(prompt)
 
     @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "much"])
@@ -368,7 +442,13 @@ class TestWrongUse:
         with pytest.raises(ConfigError, match="weight"):
             make_engine(weight=weight)
 
-    @pytest.mark.parametrize("seed", [-1, 0.5, None])
+    def test_a_device_that_is_not_there_is_told_of_at_once(self) -> None:
+        with pytest.raises(ScorerError, match="'cuda:99' was asked for"):
+            make_engine(device="cuda:99")
+        with pytest.raises(ConfigError, match="device 'gpu' is unknown"):
+            make_engine(device="gpu")
+
+    @pytest.mark.parametrize("seed", [-1, 0.5, True])
     def test_a_seed_that_cannot_work(self, seed: Any) -> None:
         with pytest.raises(ConfigError, match="seed"):
             make_engine(seed=seed)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mvr_wrappers import Clip, EngineGroup, RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompts
 from tests.support.fake_scorer import FakeScorer
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.tiny_task import NEVER, waiting
 
 
 def engine(prompt: str, **options: Any) -> RewardEngine:
@@ -68,9 +69,37 @@ class TestGroup:
         assert list(again) == ["red", "blue"] and again.first.prompt == "red"
         assert [each.weight for each in again.values()] == [0.3, 0.4]
         assert again["red"].scorer is again["blue"].scorer
-        assert again["red"].metrics()["env_steps"] == 5 and len(again["blue"]._pool) == 2
+        assert again["red"].metrics()["env_steps"] == 5 and again["blue"].metrics()["clips_waiting"] == 2
         with pytest.raises(EngineError, match=r"holds no engines\.json"):
             EngineGroup.load(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("index", "said"),
+        [
+            ("[", "is no JSON"),
+            ("\xff", "is no JSON"),
+            ("[]", "no list of the engine files"),
+            ('{"engine-0.npz": 1}', "no list of the engine files"),
+            ("null", "no list of the engine files"),
+            ("[3]", "no list of the engine files"),
+            ('["../engine-0.npz"]', "no list of the engine files"),
+            ('[""]', "no list of the engine files"),
+            ('["engine-7.npz"]', "there is no file"),
+        ],
+    )
+    def test_a_damaged_index(self, tmp_path: Path, index: str, said: str) -> None:
+        EngineGroup([engine("red")]).save(tmp_path)
+        (tmp_path / "engines.json").write_bytes(index.encode("latin-1"))
+        with pytest.raises(EngineError, match=said):
+            EngineGroup.load(tmp_path, scorer=FakeScorer())
+
+    def test_all_are_closed_though_one_has_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        group = EngineGroup([engine("red"), engine("blue"), engine("green")])
+        for prompt in ("red", "green"):
+            monkeypatch.setattr(group[prompt]._runner, "close", partial(fail, prompt))
+        with pytest.raises(EngineError, match="red failed"):
+            group.close()
+        assert all(each.closed for each in group.values())
 
     def test_it_is_not_pickled(self) -> None:
         with pytest.raises(EngineError, match="make_vec_env"):
@@ -84,10 +113,14 @@ class TestGroup:
 
     def test_the_arguments_of_a_wrapper(self) -> None:
         given = engine("red")
-        assert engine_group(None, "blue", {"scorer": FakeScorer()}).first.prompt == "blue"
-        assert engine_group(given, "red", {}).first is given
+        made = engine_group(None, "blue", {"scorer": FakeScorer()})
+        assert made.first.prompt == "blue" and made.closes_with_env
+        around = engine_group(given, "red", {})
+        assert around.first is given and around.closes_with_env
+        around.close()
+        assert not given.closed
         group = EngineGroup([given])
-        assert engine_group(group, "green", {}) is group
+        assert engine_group(group, "green", {}) is group and not group.closes_with_env
         with pytest.raises(ConfigError, match="give prompt="):
             engine_group(None, None, {})
         with pytest.raises(ConfigError, match="brings its own prompt, 'red'"):
@@ -96,6 +129,10 @@ class TestGroup:
         assert own_prompts(("a", "b"), 2) == ["a", "b"]
         with pytest.raises(ConfigError, match="2 sentences for 3 envs"):
             own_prompts(["a", "b"], 3)
+
+
+def fail(prompt: str) -> None:
+    raise EngineError(f"{prompt} failed")
 
 
 class TestPerEnv:
@@ -117,21 +154,11 @@ class TestPerEnv:
         envs = EnginePerEnv(group, ["red", "blue"])
         envs.assign(["blue", "green"])  # of the episodes that run: no matter
         envs.submit([[clip(None), clip("blue"), clip("blue")], [clip("green"), clip(None)]])
-        assert {prompt: len(each._pool) for prompt, each in group.items()} == {"red": 1, "blue": 3, "green": 1}
-
-    @pytest.mark.parametrize("rule", ["additive", "potential"])
-    def test_each_row_is_shaped_by_its_engine(self, rule: str, rng: np.random.Generator) -> None:
-        strong, weak = learned_engine(rule, weight=0.5), learned_engine(rule, weight=0.1)
-        weak.prompt = "something"
-        states, following = rng.normal(size=(2, 5, 4)).astype(np.float32)
-        over = np.array([False, True, False, False, True])
-        prompts = [which.prompt for which in (strong, weak, strong, weak, weak)]
-        envs = EnginePerEnv(EngineGroup([strong, weak]), prompts)
-        shaping, rewards = envs.evaluate(states, following, over)
-        for i, which in enumerate([strong, weak, strong, weak, weak]):
-            expected = which.evaluate(states[i : i + 1], following[i : i + 1], over[i : i + 1])
-            np.testing.assert_allclose([shaping[i], rewards[i]], np.ravel(expected), rtol=1e-5)
-        assert shaping.dtype == rewards.dtype == np.float32
+        assert waiting(group) == {
+            "red": 1,
+            "blue": 3,
+            "green": 1,
+        }
 
     def test_one_engine_or_several(self) -> None:
         group = EngineGroup([engine("red")])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import pytest
 
 from mvr_wrappers.envs.make import make_vector_env
-from mvr_wrappers.envs.options import EnvPlan
+from mvr_wrappers.envs.plan import EnvPlan
 from mvr_wrappers.errors import ConfigError, UnknownNameError
 from mvr_wrappers.scorers import scorer_names
 from tests.support.tiny_env import TinyEnv
@@ -41,10 +41,10 @@ def test_a_tasks_module_may_register_the_scorer_it_names(
     task = write(tmp_path, name)
     assert name not in scorer_names()
     if vector:
-        env = make_vector_env(task, 2, clip={"length": 8})
-        assert env.engine.scorer.name == "fake"  # type: ignore[attr-defined]
+        env: Any = make_vector_env(task, 2, clip={"length": 8})
+        assert env.engine.scorer.name == "fake"
     else:
-        env = gym.make("mvr_wrappers:MVR/Hopper-v5", task=task, clip={"length": 8})  # type: ignore[assignment]
+        env = gym.make("mvr_wrappers:MVR/Hopper-v5", task=task, clip={"length": 8})
         assert env.get_wrapper_attr("engine").scorer.name == "fake"
     env.close()
 
@@ -66,7 +66,7 @@ def test_a_scorer_that_nobody_registered_is_still_refused(tmp_path: Path, monkey
 class Blind(TinyEnv):
     """Knows no render modes, and takes no argument for one."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012 - declared by gymnasium.Env
 
     def __init__(self) -> None:
         super().__init__(8)

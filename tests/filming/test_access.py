@@ -9,6 +9,7 @@ import pytest
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
 from mvr_wrappers.filming import CameraRig
 from mvr_wrappers.filming.access import as_rig, as_state_fn, state_size
+from mvr_wrappers.filming.cameras import default_rig
 from tests.support.tiny_env import TinyEnv
 
 VECTOR = gym.spaces.Box(-np.inf, np.inf, (4,), np.float64)
@@ -48,7 +49,7 @@ def test_a_rig_is_given_whole_as_plain_values_or_not_at_all() -> None:
     model, rig = TinyEnv().model, CameraRig.named("track")
     assert as_rig(rig, model) is rig
     assert as_rig(rig.to_config(), model) == rig
-    assert as_rig(None, model) == CameraRig.default(model)
+    assert as_rig(None, model) == default_rig(model)
     with pytest.raises(UnknownNameError, match="track"):
         as_rig(CameraRig.named("corner"), model)
     with pytest.raises(ConfigError, match="rig"):

@@ -30,7 +30,7 @@ def test_a_whole_episode_on_film() -> None:
         states.append(observation)
         rewards.append(reward)
         infos.append(info)
-    np.testing.assert_array_equal(film.states, np.float32(states))
+    np.testing.assert_array_equal(film.states, np.array(states, np.float32))
     np.testing.assert_array_equal(film.rewards, rewards)
     assert film.infos == infos
     with Renderer(env.model, (24, 32), "full") as renderer:

@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -14,9 +15,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from mvr_wrappers import rigs
 from mvr_wrappers.clips import clip_starts, frame_indices
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError, UnknownNameError
-from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, cameras, filmed_env
+from mvr_wrappers.filming import CameraRig, FilmedEnv, Renderer, filmed_env
+from mvr_wrappers.filming.cameras import default_rig
 from tests.support.marks import may_fork
 from tests.support.tiny_env import XML, TinyEnv
 
@@ -49,7 +52,7 @@ def humanoid() -> gym.Env[Any, Any]:
     return gym.make("Humanoid-v5", max_episode_steps=24)
 
 
-MAKERS = {name: lambda name=name: metaworld(name) for name in ("hammer-v3", "window-close-v3", "shelf-place-v3")}
+MAKERS: dict[str, Any] = {name: partial(metaworld, name) for name in ("hammer-v3", "window-close-v3", "shelf-place-v3")}
 MAKERS["Humanoid-v5"] = humanoid
 METAWORLD_RING: Any = {"azimuths": (90, 180, 270, 0), "distance": 2.0, "elevation": -20, "lookat": (0, 0.5, 0)}
 
@@ -242,10 +245,10 @@ def test_random_views_are_drawn_one_an_episode_from_a_private_generator() -> Non
             drawn.append(int(clip.views[0]))
         return drawn
 
-    state = np.random.get_state()[1].copy()  # noqa: NPY002  that it is left alone is the point
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002  that it is left alone is the point
     assert set(views(0)) == {0, 1, 2, 3}
     assert views(0) == views(0) != views(1)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == state).all()  # noqa: NPY002
 
 
 def test_a_random_view_shows_what_its_index_says() -> None:
@@ -386,12 +389,13 @@ def test_observations_that_are_no_vectors_need_a_state_function() -> None:
 
 def test_states_are_new_float32_vectors() -> None:
     env = tiny()
-    assert env.state_dim == 4
-    observation = np.arange(4, dtype=np.float32)
-    state = env.state(observation)
-    observation += 1
-    np.testing.assert_array_equal(state, np.float32([0, 1, 2, 3]))
-    assert state.dtype == np.float32
+    assert env.state_dim == 4 and env.last_state.shape == (0,)
+    for act in (lambda: env.reset(seed=0), lambda: env.step(np.ones(2, np.float32))):
+        observation = act()[0]
+        state, seen = env.last_state, observation.copy()
+        observation += 1
+        np.testing.assert_array_equal(state, seen.astype(np.float32))
+        assert state.dtype == np.float32
 
 
 def test_an_env_without_mujoco_is_refused_unless_told_where_it_is() -> None:
@@ -406,7 +410,8 @@ def test_an_env_without_mujoco_is_refused_unless_told_where_it_is() -> None:
 
     with pytest.raises(EnvError, match=r"Hidden has no MuJoCo .* get_mujoco="):
         FilmedEnv(Hidden())
-    env = FilmedEnv(Hidden(), rig=RING, clip=SHORT, get_mujoco=lambda env: (env.inside.model, env.inside.data))
+    hidden = Hidden()
+    env = FilmedEnv(hidden, rig=RING, clip=SHORT, get_mujoco=lambda env: (hidden.inside.model, hidden.inside.data))
     run_episode(env)
     assert env.pop_clips()
 
@@ -428,7 +433,7 @@ def test_settings_that_cannot_work_are_refused(clip: dict[str, int]) -> None:
 
 def test_the_default_is_a_ring_at_the_scorers_usual_size() -> None:
     env = FilmedEnv(TinyEnv(15), clip={"length": 16, "film_every": 1})
-    assert env.rig == CameraRig.default(env.unwrapped.model)  # type: ignore[attr-defined]
+    assert env.rig == default_rig(env.unwrapped.model)  # type: ignore[attr-defined]
     run_episode(env)
     assert env.pop_clips()[0].frames.shape == (1, 8, 224, 224, 3)
 
@@ -455,7 +460,7 @@ def test_gymnasiums_checker_is_content() -> None:
         )
 
 
-@pytest.mark.parametrize("module", [cameras, filmed_env])
+@pytest.mark.parametrize("module", [rigs, filmed_env])
 def test_the_examples_run(module: Any) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0 and results.failed == 0

@@ -73,7 +73,7 @@ class TestReel:
         shown = clip(RED, BLUE, views=(0, 3))
 
         def score_of(prompt: str) -> Any:
-            return lambda clip: asked.append(clip) or np.float32([0.25, 0.5])
+            return lambda clip: asked.append(clip) or np.array([0.25, 0.5], np.float32)
 
         reel = Reel()
         reel.add("one", [shown])
@@ -116,6 +116,17 @@ class TestPicture:
         rows = [Strip(np.full((1, 100, 100, 3), 128, np.uint8), ("view",))]
         short, long = (draw_filmstrip([(heading, rows)]) for heading in ("a ball", "a ball " * 30))
         assert short.shape[1] == long.shape[1] and short.shape[0] + 50 < long.shape[0]
+
+    def test_line_breaks_of_a_heading_are_kept(self) -> None:
+        rows = [Strip(np.full((1, 100, 100, 3), 128, np.uint8), ("view",))]
+        one, two = (draw_filmstrip([(heading, rows)]) for heading in ("a ball", "a\nball"))
+        assert one.shape[0] < two.shape[0] and one.shape[1] == two.shape[1]
+
+    def test_captions_have_their_colours(self) -> None:
+        rows = [Strip(np.zeros((1, 100, 100, 3), np.uint8), (color,), color) for color in ("#fa0000", "#0000fa")]
+        picture = draw_filmstrip([("", rows)])
+        lines = [np.flatnonzero((picture == colour).all(axis=2).any(axis=1)) for colour in (RED, BLUE)]
+        assert lines[0].max() < lines[1].min()
 
     def test_the_heading_and_the_caption_are_drawn(self) -> None:
         def ink(heading: str, caption: str) -> int:

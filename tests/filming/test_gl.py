@@ -13,6 +13,7 @@ import pytest
 from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import Camera, FilmedEnv, Renderer, ensure_gl, gl
 from mvr_wrappers.filming.studio import studio
+from tests.support.known import of_type
 from tests.support.marks import may_fork
 from tests.support.paths import ROOT
 from tests.support.tiny_env import TinyEnv
@@ -28,7 +29,7 @@ def run(code: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in variables}
     environment |= {name: value for name, value in variables.items() if value is not None}
     command = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def wait_for_films() -> None:
@@ -150,7 +151,7 @@ def test_what_was_uploaded_is_used_again_while_an_env_that_filmed_is_open(monkey
     monkeypatch.setattr(mujoco, "MjrContext", lambda model, scale: uploads.append(model) or context(model, scale))
     envs = [FilmedEnv(TinyEnv(), clip={"length": 8, "film_every": 1, "image_size": 32}) for _ in range(2)]
     for env in envs:
-        env.unwrapped.model.geom_size[0] = 2.5  # a plane of no other test
+        of_type(TinyEnv, env.unwrapped).model.geom_size[0] = 2.5  # a plane of no other test
     for _ in range(3):
         for env in envs:
             env.reset(seed=0)
@@ -158,7 +159,7 @@ def test_what_was_uploaded_is_used_again_while_an_env_that_filmed_is_open(monkey
                 env.step(env.action_space.sample())
     wait_for_films()
     assert len(uploads) == 1
-    envs[0].unwrapped.model.geom_size[0] = 2  # another plane: the spare will not do
+    of_type(TinyEnv, envs[0].unwrapped).model.geom_size[0] = 2  # another plane: the spare will not do
     envs[0].reset(seed=0)
     for _ in range(8):
         envs[0].step(envs[0].action_space.sample())

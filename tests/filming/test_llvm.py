@@ -54,7 +54,9 @@ DOORS = {
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", "MUJOCO_GL": "egl"}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, env=environment | variables, capture_output=True, text=True, timeout=400)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment | variables, capture_output=True, text=True, check=False, timeout=400
+    )
 
 
 @pytest.fixture

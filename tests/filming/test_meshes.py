@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.filming import Camera, Renderer, renderer
+from mvr_wrappers.filming.cameras import place
 from mvr_wrappers.filming.meshes import simplify
 from tests.support.gl_contexts import contexts_here
 
@@ -95,5 +96,5 @@ def test_full_quality_draws_every_face() -> None:
     data = forward(model)
     view = Camera(distance=2.5, lookat=(0, 0, 0))
     with mujoco.Renderer(model, 64, 64) as reference, Renderer(model, 64, "full") as full:
-        reference.update_scene(data, view.place(model, data))
+        reference.update_scene(data, place(view, model, data))
         np.testing.assert_array_equal(full.render(data, view), reference.render())

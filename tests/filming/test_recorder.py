@@ -27,7 +27,7 @@ def test_states_and_physics_are_parallel_and_in_order(tiny_env: TinyEnv) -> None
     assert len(recorder) == 6
     assert recorder.states.shape == (6, 4) and recorder.states.dtype == np.float32
     assert recorder.physics.dtype == np.float64
-    np.testing.assert_array_equal(recorder.states[:, 0], np.float32([data.qpos[0] for data in copies]))
+    np.testing.assert_array_equal(recorder.states[:, 0], np.array([data.qpos[0] for data in copies], np.float32))
 
 
 def test_a_restored_state_is_the_one_recorded(tiny_env: TinyEnv) -> None:

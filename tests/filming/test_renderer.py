@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError, FilmingError
 from mvr_wrappers.filming import Camera, CameraRig, Recorder, Renderer, film
+from mvr_wrappers.filming.cameras import place
 from tests.support.gl_contexts import contexts_here
 from tests.support.tiny_env import TinyEnv
 
@@ -106,7 +107,7 @@ def test_the_model_is_restored_when_the_driver_refuses(still: TinyEnv) -> None:
 
 def test_full_quality_is_what_mujocos_own_renderer_draws(still: TinyEnv) -> None:
     with mujoco.Renderer(still.model, 96, 128) as reference:
-        reference.update_scene(still.data, RING[1].place(still.model, still.data))
+        reference.update_scene(still.data, place(RING[1], still.model, still.data))
         expected = reference.render()
     with Renderer(still.model, (96, 128), "full") as renderer:
         np.testing.assert_array_equal(renderer.render(still.data, RING[1]), expected)
@@ -176,10 +177,10 @@ def test_one_context_a_size_and_closing_one_renderer_leaves_the_others_working(s
 
 def test_a_closed_renderer_says_so_and_closes_again_in_peace(still: TinyEnv) -> None:
     renderer = Renderer(still.model, 16)
-    assert not renderer.closed
+    before = renderer.closed
     renderer.close()
     renderer.close()
-    assert renderer.closed
+    assert not before and renderer.closed
     with pytest.raises(FilmingError, match="closed"):
         renderer.render(still.data, RING[0])
 
@@ -197,7 +198,7 @@ def test_a_forgotten_renderer_is_freed_by_the_next(still: TinyEnv) -> None:
 def test_other_peoples_contexts_do_not_disturb(still: TinyEnv) -> None:
     with Renderer(still.model, 48, "full") as ours, mujoco.Renderer(still.model, 48, 48) as theirs:
         for view in RING:
-            theirs.update_scene(still.data, view.place(still.model, still.data))
+            theirs.update_scene(still.data, place(view, still.model, still.data))
             np.testing.assert_array_equal(ours.render(still.data, view), theirs.render())
 
 

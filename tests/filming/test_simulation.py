@@ -10,6 +10,7 @@ import pytest
 
 from mvr_wrappers.errors import EnvError, UnknownNameError
 from mvr_wrappers.filming import CameraRig, FilmedEnv, film_episode
+from mvr_wrappers.filming.cameras import default_rig
 from mvr_wrappers.filming.simulation import find_mujoco, model_if_made, simulation
 from tests.support.tiny_env import XML, TinyEnv
 
@@ -38,7 +39,7 @@ class Lazy(TinyEnv):
 
     def __init__(self) -> None:
         super().__init__(8)
-        self.model = self.data = None  # type: ignore[assignment]
+        self.model = self.data = None
 
     def reset(self, **kwargs: Any) -> Any:
         self.model = mujoco.MjModel.from_xml_string(XML)
@@ -89,7 +90,7 @@ class TestMadeAtTheFirstReset:
         with pytest.raises(EnvError, match="reset first"):
             _ = env.rig
         np.testing.assert_array_equal(frames(env), frames(FilmedEnv(TinyEnv(8), clip=CLIP)))
-        assert env.rig == CameraRig.default(TinyEnv().model)
+        assert env.rig == default_rig(TinyEnv().model)
 
     def test_a_given_rig_is_checked_then(self) -> None:
         env = FilmedEnv(Lazy(), rig={"kind": "named", "names": ["track"]}, clip=CLIP)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import operator
 import pickle
 import sys
 import threading
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +17,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mvr_wrappers.clips import Clip
+from mvr_wrappers.clips import Clip, Moments
 from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import FilmedEnv, Renderer
 from mvr_wrappers.filming import studio as module
@@ -116,9 +119,51 @@ def test_a_clip_that_waits_is_pickled_with_its_frames() -> None:
         (clip, *_) = filmed(seed=3).pop_clips()
         threading.Timer(0.1, over.set).start()
         again: Clip = pickle.loads(pickle.dumps(clip))
-    assert isinstance(again.source, np.ndarray)
+    assert type(again.source) is Moments
     for name in ("states", "frames", "views"):
         np.testing.assert_array_equal(getattr(again, name), getattr(clip, name))
+
+
+def live_bytes(keep: Callable[[list[Clip]], object]) -> int:
+    """Returns the bytes that Python and NumPy hold on to after an episode was filmed and `keep` chose what stays."""
+    filmed(image_size=64).pop_clips()[0].frames.any()  # whatever is made once
+    tracemalloc.start()
+    clips = filmed(seed=3, image_size=64).pop_clips()
+    clips[0].frames.any()  # waits for all of them
+    kept = keep(clips)
+    del clips
+    studio().submit(lambda: None).result(SECONDS)
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return size
+
+
+def test_a_kept_clip_keeps_its_own_frames_alone_and_overlapping_clips_share_theirs() -> None:
+    clips = filmed(image_size=64).pop_clips()
+    views, size = len(clips[0].views), clips[0].frames[:, 0].nbytes
+    assert size == views * 64 * 64 * 3
+    # 25 states, clips of 16 from 0, 8 and 9: moments 2, 6, 10, 14; 10, 14, 18, 22; 11, 15, 19, 23.
+    for count, moments in ((0, 0), (1, 4), (2, 6), (3, 10)):
+        assert moments * size <= live_bytes(operator.itemgetter(slice(count))) < (moments + 1) * size
+    assert len({id(array) for clip in clips for array in clip.moments}) == 10
+
+
+def test_clips_pickled_together_go_on_sharing() -> None:
+    clips = filmed().pop_clips()
+    again = pickle.loads(pickle.dumps(clips))
+    assert len({id(array) for clip in again for array in clip.moments}) == 10
+    for ours, theirs in zip(again, clips, strict=True):
+        np.testing.assert_array_equal(ours.frames, theirs.frames)
+
+
+def test_frames_in_use_are_put_together_once() -> None:
+    (clip, *_) = filmed().pop_clips()
+    assert clip.frames is clip.frames
+    frames = clip.frames
+    assert clip.frames is frames
+    np.testing.assert_array_equal(np.stack(clip.moments, axis=1), frames)
 
 
 def test_so_many_films_wait_and_no_more() -> None:

@@ -98,8 +98,8 @@ def test_sampled_rows_belong_together(rng):
 def test_states_are_stored_once_however_many_views(rng):
     dataset = make_dataset()
     dataset.add(make_scored(rng, 40, views=(0, 1, 2, 3)))
-    assert dataset.state_dict()["train.states"].shape == (32, 8, 3)
-    assert dataset.state_dict()["train.scores"].shape == (32, 4)
+    assert dataset.state_dict()["train/states"].shape == (32, 8, 3)
+    assert dataset.state_dict()["train/scores"].shape == (32, 4)
 
 
 def test_sample_draws_distinct_clips(rng):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+from tests.support.known import present
 
 
 def numpy_matching_loss(f_i, f_j, psi_i, psi_j, tau, beta):
@@ -29,7 +32,7 @@ def test_matching_loss_equals_numpy_reference(rng):
     f_i, f_j = rng.uniform(-1, 1, (2, 64))
     psi_i, psi_j = rng.uniform(0.1, 0.3, (2, 64))
     tensors = [torch.from_numpy(array) for array in (f_i, f_j, psi_i, psi_j)]
-    found = matching_loss(*tensors, tau=0.2, beta=30.0)
+    found = partial(matching_loss, tau=0.2, beta=30.0)(*tensors)
     assert found.item() == pytest.approx(numpy_matching_loss(f_i, f_j, psi_i, psi_j, 0.2, 30.0), rel=1e-9)
 
 
@@ -49,7 +52,7 @@ def test_matching_loss_is_finite_at_the_extremes():
     ends, scores = torch.tensor([1.0, -1.0], requires_grad=True), torch.tensor([-1.0, 1.0])
     loss = matching_loss(ends, -ends, scores, -scores, tau=1e-3)
     loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(ends.grad).all()
+    assert torch.isfinite(loss) and torch.isfinite(present(ends.grad)).all()
     assert loss.item() == pytest.approx(2000)  # every pair wrong by 2 / tau
 
 
@@ -69,4 +72,4 @@ def test_representation_loss_equals_numpy_reference(rng):
 def test_representation_loss_reaches_state_embeddings_alone():
     g = torch.ones(1, 2, requires_grad=True)
     representation_loss(torch.ones(1, 3), torch.ones(1, 3), g, torch.ones(1, 2)).backward()
-    assert (g.grad == 1).all()  # <g, 1> = 2 exceeds the cosine 1
+    assert (present(g.grad) == 1).all()  # <g, 1> = 2 exceeds the cosine 1

@@ -10,6 +10,7 @@ import torch
 from mvr_wrappers.relevance import ClipDataset, RelevanceTrainer, UpdateReport
 from mvr_wrappers.relevance.trainer import draw_pairs
 from mvr_wrappers.settings import RelevanceSettings
+from tests.support.known import present
 from tests.support.scored_clips import constant_clip, make_scored
 
 SMALL = RelevanceSettings(
@@ -28,7 +29,7 @@ def make_dataset(clips: int, seed: int = 0, **options) -> ClipDataset:
 
 
 def weights(trainer: RelevanceTrainer) -> dict[str, np.ndarray]:
-    return {name: array for name, array in trainer.state_dict().items() if name.startswith("model.")}
+    return {name: array for name, array in trainer.state_dict().items() if name.startswith("model/")}
 
 
 @pytest.mark.parametrize("clips", [0, 1, 2, 7])
@@ -53,7 +54,7 @@ def test_learns_what_the_scores_say():
     assert report.pair_accuracy > 0.9
     assert report.n_clips == 300 and report.seconds > 0
     assert 0 < report.matching_loss < 0.693 and 0 < report.representation_loss < 2
-    good, bad = (trainer.model.relevance(np.array([[x, 0, 0]], np.float32)).item() for x in (0.8, -0.8))
+    good, bad = (present(trainer.model).relevance(np.array([[x, 0, 0]], np.float32)).item() for x in (0.8, -0.8))
     assert good > bad + 0.2
 
 
@@ -71,7 +72,7 @@ def test_view_centring_lets_it_learn_through_camera_offsets():
         trainer = make_trainer()
         trainer.update(dataset)
         grid = np.linspace(-1, 1, 41)
-        f = trainer.model.relevance(np.stack([grid, 0 * grid, 0 * grid], axis=1).astype(np.float32))
+        f = present(trainer.model).relevance(np.stack([grid, 0 * grid, 0 * grid], axis=1).astype(np.float32))
         accuracy[center] = np.corrcoef(f, grid)[0, 1]
     assert accuracy[True] > 0.9
     assert accuracy[True] > accuracy[False] + 0.05
@@ -80,7 +81,7 @@ def test_view_centring_lets_it_learn_through_camera_offsets():
 def test_repeats_to_the_bit_and_leaves_torch_as_it_was():
     torch.manual_seed(3)
     before = (torch.get_rng_state(), torch.are_deterministic_algorithms_enabled(), torch.get_num_threads())
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     first, second = make_trainer(5), make_trainer(5)
     for trainer in (first, second):
         trainer.update(make_dataset(60))
@@ -88,10 +89,10 @@ def test_repeats_to_the_bit_and_leaves_torch_as_it_was():
         np.testing.assert_array_equal(array, second.state_dict()[name], err_msg=name)
     other = make_trainer(6)
     other.update(make_dataset(60))
-    assert not np.array_equal(weights(other)["model.direction"], weights(first)["model.direction"])
+    assert not np.array_equal(weights(other)["model/direction"], weights(first)["model/direction"])
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before[1:]
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], state)  # noqa: NPY002
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
@@ -102,7 +103,7 @@ def test_trains_inside_a_context_without_gradients(context):
         assert inside.update(make_dataset(60)).steps > 0
         inside.update(make_dataset(70))
     plain.update(make_dataset(70))
-    np.testing.assert_array_equal(weights(inside)["model.direction"], weights(plain)["model.direction"])
+    np.testing.assert_array_equal(weights(inside)["model/direction"], weights(plain)["model/direction"])
 
 
 def test_does_not_depend_on_the_default_dtype():
@@ -113,7 +114,7 @@ def test_does_not_depend_on_the_default_dtype():
         other.update(make_dataset(60))
     finally:
         torch.set_default_dtype(torch.float32)
-    np.testing.assert_array_equal(weights(other)["model.direction"], weights(plain)["model.direction"])
+    np.testing.assert_array_equal(weights(other)["model/direction"], weights(plain)["model/direction"])
 
 
 def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
@@ -129,7 +130,7 @@ def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
     monkeypatch.setattr(trainer, "_evaluate", scripted)
     report = trainer.update(make_dataset(60))
     assert report.steps == 50 and report.held_out_before == 5.0  # 2 epochs falling, then 3 of patience
-    for name, tensor in trainer.model.state_dict().items():
+    for name, tensor in present(trainer.model).state_dict().items():
         assert torch.equal(tensor, seen[2][name])
     assert not torch.equal(seen[2]["direction"], seen[5]["direction"])
 
@@ -164,7 +165,7 @@ def test_max_steps_need_not_be_whole_epochs(monkeypatch):
 def test_weights_are_a_running_average_by_hand(monkeypatch):
     """With three optimiser steps from w0 to w1, w2, w3 and half of it kept: w0/8 + w1/8 + w2/4 + w3/2."""
     trainer = make_trainer(averaging=0.5, steps_per_epoch=3, max_steps=3)
-    moved = []
+    moved: list[torch.Tensor] = []
     step = torch.optim.AdamW.step
 
     def spy(self, *args):
@@ -179,7 +180,7 @@ def test_weights_are_a_running_average_by_hand(monkeypatch):
     monkeypatch.setattr(trainer, "_evaluate", lambda *_: (next(falling), 0.5))
     trainer.update(make_dataset(60))
     expected = moved[0] / 8 + moved[1] / 8 + moved[2] / 4 + moved[3] / 2
-    torch.testing.assert_close(next(trainer.model.parameters()).detach(), expected)
+    torch.testing.assert_close(next(present(trainer.model).parameters()).detach(), expected)
 
 
 def test_averaging_off_keeps_the_weights_themselves(monkeypatch):
@@ -196,7 +197,7 @@ def test_averaging_off_keeps_the_weights_themselves(monkeypatch):
     falling = iter([3.0, 2.0, 1.0])
     monkeypatch.setattr(trainer, "_evaluate", lambda *_: (next(falling), 0.5))
     trainer.update(make_dataset(60))
-    for name, tensor in trainer.model.state_dict().items():
+    for name, tensor in present(trainer.model).state_dict().items():
         assert torch.equal(tensor, last[name])
 
 
@@ -215,20 +216,22 @@ def test_standardisation_is_frozen_into_the_model_at_each_update():
     trainer = make_trainer(max_steps=10)
     dataset = make_dataset(60)
     trainer.update(dataset)
-    frozen = [tensor.clone() for tensor in (trainer.model.mean, trainer.model.std)]
+    model = present(trainer.model)
+    frozen = [tensor.clone() for tensor in (model.mean, model.std)]
     np.testing.assert_allclose(frozen[0], dataset.standardisation()[0], rtol=1e-6)
     np.testing.assert_allclose(frozen[1], dataset.standardisation()[1], rtol=1e-6)
     dataset.add([constant_clip(50, [0.1], [0])] * 20)
-    assert torch.equal(trainer.model.mean, frozen[0])
+    assert torch.equal(model.mean, frozen[0])
     trainer.update(dataset)
-    np.testing.assert_allclose(trainer.model.std, dataset.standardisation()[1], rtol=1e-6)
-    assert not torch.equal(trainer.model.std, frozen[1])
+    np.testing.assert_allclose(model.std, dataset.standardisation()[1], rtol=1e-6)
+    assert not torch.equal(model.std, frozen[1])
 
 
 def test_standardise_off_feeds_raw_states():
     trainer = make_trainer(standardise=False, max_steps=10)
     trainer.update(make_dataset(60))
-    assert (trainer.model.mean == 0).all() and (trainer.model.std == 1).all()
+    model = present(trainer.model)
+    assert (model.mean == 0).all() and (model.std == 1).all()
 
 
 def test_constant_features_train():
@@ -261,7 +264,7 @@ def test_held_out_clips_do_not_train(monkeypatch):
 
     monkeypatch.setattr(trainer, "_losses", spy)
     trainer.update(dataset)
-    held = {row.tobytes() for row in dataset.state_dict()["held.embeddings"][:, 0]}
+    held = {row.tobytes() for row in dataset.state_dict()["held/embeddings"][:, 0]}
     assert len(drawn) == 30
     assert not held & {row.tobytes() for batch in drawn for row in batch}
 
@@ -298,11 +301,11 @@ def test_saved_weights_do_not_alias_the_model():
     saved = trainer.state_dict()
     kept = {name: array.copy() for name, array in saved.items()}
     with torch.no_grad():
-        trainer.model.direction.zero_()
+        present(trainer.model).direction.zero_()
     for name, array in saved.items():
         np.testing.assert_array_equal(array, kept[name])
 
 
 def test_reports_are_values():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        UpdateReport(steps=1, n_clips=2).steps = 3
+        UpdateReport(steps=1, n_clips=2).steps = 3  # type: ignore[misc]  # the mistake

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,16 @@ from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
+from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_vec_env import LASTS, SMALL, actions_of, drive, publish, shaped
-from tests.support.tiny_task import learned_engine
+from tests.support.endless_env import LEAVING, EndlessEnv, returns_by_start
+from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, fill, shaped, small_agent
 
 GAMMA = 0.9
-
-
-def fill(buffers: list[ReplayBuffer], venv: Any, steps: int) -> None:
-    """Adds the transitions of one drive to all buffers."""
-    before, taken = drive(venv, steps)
-    actions = actions_of(steps, venv.num_envs)
-    for observations, action, (after, rewards, dones, infos) in zip(before, actions, taken, strict=True):
-        last = np.array([info.get("terminal_observation", row) for info, row in zip(infos, after, strict=True)])
-        for buffer in buffers:
-            buffer.add(observations, last, action, rewards, dones, infos)
 
 
 def sampled(buffer: ReplayBuffer, env: VecNormalize | None = None) -> list[np.ndarray]:
@@ -62,19 +56,6 @@ def test_n_step_returns_are_those_of_sb3_on_the_relabelled_sums(
             np.testing.assert_allclose(our_part, their_part, rtol=1e-5, atol=1e-6)
 
 
-def test_returns_stop_at_episodes_ends_and_at_the_newest_row() -> None:
-    venv = shaped(learned_engine(), lasts=(9,))
-    buffer = RelabelReplayBuffer(9, venv.observation_space, venv.action_space, "cpu", engine=venv.engine, n_steps=4)
-    fill([buffer], venv, 11)  # rows 0 and 1 are the newest
-    buffer.rewards[:, 0], buffer.shaping[:, 0] = np.arange(9), 100.0
-    buffer.dones[:, 0] = np.isin(np.arange(9), [2, 5, 8])
-    buffer.gamma = 0.5
-    rewards, lengths = buffer._returns(np.array([0, 1, 2, 3, 4, 7]), np.zeros(6, int), None)
-    np.testing.assert_array_equal(lengths, [2, 1, 1, 3, 2, 2])
-    expected = [100 + 101 / 2, 101, 102, 103 + 104 / 2 + 105 / 4, 104 + 105 / 2, 107 + 108 / 2]
-    np.testing.assert_allclose(rewards, expected)
-
-
 def test_one_step_leaves_the_discount_to_the_algorithm() -> None:
     venv = shaped(learned_engine())
     buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, engine=venv.engine)
@@ -99,16 +80,24 @@ def test_twice_is_once(rule: str, lasts: Any) -> None:
         np.testing.assert_array_equal(buffer.shaping, once)
 
 
+def test_without_relabelling_the_shaping_stays_as_it_was_paid() -> None:
+    engine = learned_engine(relabel=False)
+    venv = shaped(engine)
+    buffer = RelabelReplayBuffer(90, venv.observation_space, venv.action_space, "cpu", 3, engine=engine)
+    paid = [[info["shaping"] for info in infos] for *_, infos in fill([buffer], venv, 20)]
+    publish(engine)
+    buffer.relabel()
+    np.testing.assert_array_equal(buffer.shaping[:20], np.array(paid, np.float32))
+
+
 @pytest.mark.parametrize("n_envs", [1, 2])
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("algorithm", [SAC, TD3, DDPG, partial(TQC, top_quantiles_to_drop_per_net=2)])
 def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int, n_envs: int) -> None:
     venv = make_vec_env("MVR/tiny", n_envs=n_envs, engine=learned_engine())
     kwargs = {"engine": venv.engine, "n_steps": n_steps, "gamma": GAMMA}
-    small = copy.deepcopy(SMALL)  # SB3 adds to policy_kwargs
-    model = algorithm(
-        *("MlpPolicy", venv), **small, gamma=GAMMA, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs
-    )
+    arguments = {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": kwargs}
+    model = algorithm("MlpPolicy", venv, gamma=GAMMA, **small_agent(), **arguments)
     model.learn(40, callback=RewardLogger())
     publish(venv.engine)
     model.learn(10, callback=RewardLogger(), reset_num_timesteps=False)
@@ -117,6 +106,47 @@ def test_every_algorithm_learns_from_fresh_rewards(algorithm: Any, n_steps: int,
     states = buffer.observations[:newest].reshape(-1, 4)
     np.testing.assert_allclose(buffer.shaping[:newest].ravel(), venv.engine.shape(states), rtol=1e-4, atol=1e-5)
     assert model._n_updates > 0 and buffer.n_steps == n_steps
+
+
+def endless_sac(engine: RewardEngine, buffer_size: int) -> SAC:
+    return SAC(
+        "MlpPolicy",
+        EndlessEnv(),
+        policy_kwargs={"net_arch": [4]},
+        buffer_size=buffer_size,
+        learning_starts=1_000,
+        replay_buffer_class=RelabelReplayBuffer,
+        replay_buffer_kwargs={"engine": engine, "n_steps": 3, "gamma": 0.5},
+    )
+
+
+@pytest.mark.parametrize("how", ["learn again", "set_env", "save and load"])
+def test_returns_never_cross_a_reset(how: str, tmp_path: Path) -> None:
+    engine = RewardEngine("anything", scorer=FakeScorer(), schedule=NEVER)
+    model = endless_sac(engine, 40).learn(10)
+    if how == "set_env":
+        model.set_env(EndlessEnv(first=2))
+    elif how == "save and load":
+        model.replay_buffer_kwargs = {}
+        model.save(tmp_path / "model")
+        model.save_replay_buffer(tmp_path / "buffer")
+        model = SAC.load(tmp_path / "model", env=EndlessEnv(first=2))
+        model.load_replay_buffer(tmp_path / "buffer")
+        of_type(RelabelReplayBuffer, model.replay_buffer).set_engine(engine)
+    model.learn(10, reset_num_timesteps=how == "learn again")
+    found = returns_by_start(model.replay_buffer)
+    assert len(found) == 20 and found.items() >= LEAVING.items()
+    assert found[2, 0] == (0 + 0.5 * 1 + 0.25 * 2, (2, 3), 0.125)
+    assert not of_type(RelabelReplayBuffer, model.replay_buffer).dones.any()
+
+
+def test_returns_go_on_where_the_env_does() -> None:
+    model = endless_sac(RewardEngine("anything", scorer=FakeScorer(), schedule=NEVER), 15).learn(10)
+    model.learn(20, reset_num_timesteps=False)  # written over twice
+    found = returns_by_start(model.replay_buffer)
+    assert set(found) == {(1, t) for t in range(15, 30)}
+    for t in range(15, 28):
+        assert found[1, t] == (t + 0.5 * (t + 1) + 0.25 * (t + 2), (1, t + 3), 0.125)
 
 
 def test_a_saved_buffer_keeps_its_steps_and_wants_an_engine() -> None:

@@ -16,51 +16,27 @@ pytest.importorskip("stable_baselines3")
 
 from stable_baselines3 import SAC
 from stable_baselines3.common import env_util
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper
 from mvr_wrappers.errors import ConfigError, EngineError, EnvError, UnknownNameError
 from mvr_wrappers.extras import install_command
 from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer, RewardLogger, make_vec_env
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type
 from tests.support.tiny_env import TinyEnv
-from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, DictEnv, EndingEnv, learned_engine, read_dict
-
-LASTS = (9, 12, 17)
-SMALL = {
-    "learning_starts": 20,
-    "batch_size": 8,
-    "policy_kwargs": {"net_arch": [8]},
-    "buffer_size": 500,
-    "device": "cpu",
-}
-
-
-def filmed(last: int, truncates: bool = False) -> FilmedEnv:
-    return FilmedEnv(EndingEnv(last, truncates), clip=CLIP)
-
-
-def shaped(engine: Any = None, truncates: bool = False, lasts: Any = LASTS, **options: Any) -> MultiViewVLMRewardVecEnv:
-    venv = DummyVecEnv([partial(filmed, last, truncates) for last in lasts])
-    if engine is not None:
-        return MultiViewVLMRewardVecEnv(venv, engine=engine, **options)
-    given = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE} | options
-    return MultiViewVLMRewardVecEnv(venv, "a red ball", **given)
-
-
-def actions_of(steps: int, n_envs: int) -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, (steps, n_envs, 2)).astype(np.float32)
-
-
-def drive(venv: VecEnv, steps: int, seed: int = 0) -> tuple[list[Any], list[Any]]:
-    """Returns the observations before each step, and the steps."""
-    venv.seed(seed)
-    observations, before, taken = venv.reset(), [], []
-    for actions in actions_of(steps, venv.num_envs):
-        before.append(observations)
-        taken.append(venv.step(actions))
-        observations = taken[-1][0]
-    return before, taken
+from tests.support.tiny_task import (
+    CLIP,
+    RELEVANCE,
+    SCHEDULE,
+    DictEnv,
+    EndingEnv,
+    filmed,
+    learned_engine,
+    publish,
+    read_dict,
+)
+from tests.support.vec_drives import LASTS, actions_of, drive, fill, shaped, small_agent
 
 
 class TestVecEnv:
@@ -116,7 +92,7 @@ class TestVecEnv:
         venv = shaped(engine, lasts=(30, 30))
         drive(venv, 8)
         venv.reset()
-        assert len(engine._pool) == 4
+        assert engine.metrics()["clips_waiting"] == 4
 
     def test_dict_observations_need_a_state_function(self) -> None:
         make = partial(FilmedEnv, clip=CLIP, state_fn=read_dict)
@@ -130,8 +106,8 @@ class TestVecEnv:
     def test_sub_envs_that_do_not_fit(self) -> None:
         with pytest.raises(EnvError, match="FilmedEnv"):
             MultiViewVLMRewardVecEnv(DummyVecEnv([TinyEnv]), engine=learned_engine())
+        sub = partial(gym.make, "MVR/tiny", engine=learned_engine())
         with pytest.raises(EnvError, match="shaped already"):
-            sub = partial(gym.make, "MVR/tiny", engine=learned_engine())
             MultiViewVLMRewardVecEnv(DummyVecEnv([sub]), engine=learned_engine())
         with pytest.raises(EnvError, match="VecNormalize"):
             MultiViewVLMRewardVecEnv(VecNormalize(DummyVecEnv([partial(filmed, 9)])), engine=learned_engine())
@@ -205,9 +181,9 @@ class TestMakeVecEnv:
 
     def test_wrong_arguments(self) -> None:
         with pytest.raises(ConfigError, match="wrapper_class=FilmedEnv"):
-            make_vec_env(TinyEnv)  # type: ignore[arg-type]
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            make_vec_env("MVR/tiny", weights=1)
+            make_vec_env(TinyEnv)  # type: ignore[call-overload]  # the mistake
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            make_vec_env("MVR/tiny", wait=1)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
             make_vec_env("MVR/hammer-v2")
 
@@ -237,27 +213,11 @@ class TestSb3sOwnFunction:
             SubprocVecEnv([lambda: gym.make("MVR/tiny", engine=engine)])
 
 
-def fill(venv: MultiViewVLMRewardVecEnv, steps: int, **options: Any) -> tuple[RelabelReplayBuffer, list[Any]]:
+def filled(venv: Any, steps: int, **options: Any) -> tuple[RelabelReplayBuffer, list[Any]]:
     """Returns a buffer with the transitions of a drive, and the drive's steps."""
-    buffer = RelabelReplayBuffer(
-        *(1000, venv.observation_space, venv.action_space, "cpu"), n_envs=venv.num_envs, engine=venv.engine, **options
-    )
-    before, taken = drive(venv, steps)
-    for observations, actions, (after, rewards, dones, infos) in zip(
-        before, actions_of(steps, venv.num_envs), taken, strict=True
-    ):
-        last = np.array([info.get("terminal_observation", row) for info, row in zip(infos, after, strict=True)])
-        buffer.add(observations, last, actions, rewards, dones, infos)
-    return buffer, taken
-
-
-def publish(engine: Any, rule: str = "additive", weight: float = 0.5) -> None:
-    """Gives an engine another snapshot, of the same network turned round."""
-    snapshot = learned_engine(rule, weight).snapshot
-    net = snapshot.net._replace(direction=np.roll(snapshot.net.direction, 5))
-    engine._learner.snapshot = type(snapshot)(
-        net, snapshot.table, weight, rule, snapshot.gamma, snapshot.bound, engine.version + 1
-    )
+    spaces = (1000, venv.observation_space, venv.action_space, "cpu")
+    buffer = RelabelReplayBuffer(*spaces, n_envs=venv.num_envs, engine=venv.engine, **options)
+    return buffer, fill([buffer], venv, steps)
 
 
 class TestRelabelling:
@@ -266,15 +226,15 @@ class TestRelabelling:
     @pytest.mark.parametrize("truncates", [False, True])
     def test_the_whole_buffer_follows_a_new_snapshot(self, lasts: Any, rule: str, truncates: bool) -> None:
         engine = learned_engine(rule)
-        buffer, taken = fill(shaped(engine, truncates, lasts), 30)
+        buffer, taken = filled(shaped(engine, truncates, lasts), 30)
         size = buffer.size()
         labels = np.array([[info["shaping"] for info in infos] for *_, infos in taken])
         np.testing.assert_allclose(buffer.shaping[:size], labels, rtol=1e-4, atol=1e-5)
         publish(engine, rule)
         buffer.sample(4)
         dones = np.array([dones for _, _, dones, _ in taken])
-        flat = [array[:size].reshape(-1, 4) for array in (buffer.observations, buffer.next_observations)]
-        expected = engine.shape(*flat, (dones & (not truncates)).ravel()).reshape(size, -1)
+        now, after = (array[:size].reshape(-1, 4) for array in (buffer.observations, buffer.next_observations))
+        expected = engine.shape(now, after, (dones & (not truncates)).ravel()).reshape(size, -1)
         assert np.abs(expected - labels).max() > 0.1
         np.testing.assert_allclose(buffer.shaping[:size], expected, rtol=1e-4, atol=1e-5)
         task = np.array([[info["task_reward"] for info in infos] for *_, infos in taken])
@@ -282,20 +242,20 @@ class TestRelabelling:
 
     def test_there_and_back_is_where_it_was(self) -> None:
         engine = learned_engine()
-        buffer, _ = fill(shaped(engine), 30)
+        buffer, _ = filled(shaped(engine), 30)
         buffer.relabel()
         first, snapshot = buffer.shaping.copy(), engine.snapshot
         for _ in range(5):
             publish(engine)
             buffer.relabel()
             assert not np.array_equal(buffer.shaping, first)
-            engine._learner.snapshot = snapshot
+            engine.publish(snapshot)
             buffer.relabel()
             np.testing.assert_array_equal(buffer.shaping, first)
 
     def test_it_is_done_once_a_snapshot(self, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = learned_engine()
-        buffer, _ = fill(shaped(engine), 10)
+        buffer, _ = filled(shaped(engine), 10)
         passes: list[int] = []
         shape = type(engine.snapshot).shape
         monkeypatch.setattr(
@@ -312,8 +272,8 @@ class TestRelabelling:
 
     def test_chunks_do_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = learned_engine("potential")
-        whole, _ = fill(shaped(engine), 20)
-        parts, _ = fill(shaped(engine), 20)
+        whole, _ = filled(shaped(engine), 20)
+        parts, _ = filled(shaped(engine), 20)
         whole.relabel()
         monkeypatch.setattr("mvr_wrappers.sb3.replay.TRANSITIONS_AT_ONCE", 7)
         parts.relabel()
@@ -332,7 +292,7 @@ class TestRelabelling:
 
     def test_samples_are_rewarded_with_the_sum(self) -> None:
         engine = learned_engine()
-        buffer, _ = fill(shaped(engine), 30)
+        buffer, _ = filled(shaped(engine), 30)
         publish(engine)
         batch = buffer.sample(64)
         task = {
@@ -348,13 +308,14 @@ class TestRelabelling:
 
     def test_time_outs_are_no_ends(self) -> None:
         for truncates in (True, False):
-            buffer, _ = fill(shaped(learned_engine(), truncates), 30)
+            buffer, _ = filled(shaped(learned_engine(), truncates), 30)
             assert bool(buffer.sample(200).dones.any()) is not truncates
 
     def test_vec_normalize_scales_the_sum(self) -> None:
         engine = learned_engine()
         venv = VecNormalize(shaped(engine, lasts=(9,)), norm_obs=False, clip_reward=1e6)
-        buffer, _ = fill(venv, 30)  # type: ignore[arg-type]  # VecNormalize passes attributes on
+        drive(venv, 30)  # which learns the scale
+        buffer, _ = filled(venv.venv, 30)  # as SB3 does: what is stored is not normalised
         np.random.seed(0)  # noqa: NPY002
         plain = buffer.sample(16).rewards.numpy()
         np.random.seed(0)  # noqa: NPY002
@@ -363,7 +324,7 @@ class TestRelabelling:
 
     def test_a_saved_buffer_comes_back_without_its_engine(self) -> None:
         engine = learned_engine()
-        buffer, _ = fill(shaped(engine), 20)
+        buffer, _ = filled(shaped(engine), 20)
         for copied in (lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy):
             again = copied(buffer)
             np.testing.assert_array_equal(again.shaping, buffer.shaping)
@@ -388,10 +349,12 @@ class TestTraining:
     def test_an_agent_learns_relabels_saves_and_goes_on(self, tmp_path: Path) -> None:
         venv = make_vec_env("MVR/tiny", n_envs=2, seed=0)
         kwargs = {"engine": venv.engine}
-        model = SAC("MlpPolicy", venv, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs, **SMALL)
+        model = SAC(
+            "MlpPolicy", venv, replay_buffer_class=RelabelReplayBuffer, replay_buffer_kwargs=kwargs, **small_agent()
+        )
         model.learn(200, callback=RewardLogger())
         assert venv.engine.version == 2 and kwargs == {"engine": venv.engine}
-        buffer = model.replay_buffer
+        buffer = of_type(RelabelReplayBuffer, model.replay_buffer)
         size = buffer.size()
         buffer.relabel()
         states = buffer.observations[:size].reshape(-1, 4)
@@ -401,12 +364,13 @@ class TestTraining:
         again = SAC.load(tmp_path / "model", env=venv)
         again.load_replay_buffer(tmp_path / "buffer")
         again.learn(20, callback=RewardLogger(), reset_num_timesteps=False)
-        assert again.replay_buffer.engine is venv.engine
-        assert again.replay_buffer.size() == size + 10
+        loaded = of_type(RelabelReplayBuffer, again.replay_buffer)
+        assert loaded.engine is venv.engine
+        assert loaded.size() == size + 10
 
     def test_the_logger_keeps_returns_apart(self, tmp_path: Path) -> None:
         venv = make_vec_env("MVR/tiny", n_envs=2, seed=0)
-        model = SAC("MlpPolicy", venv, **SMALL)
+        model = SAC("MlpPolicy", venv, **small_agent())
         logger = Recorded()
         model.learn(250, callback=[RewardLogger(), logger], log_interval=1)
         dumps = [dump for dump in logger.dumps if "mvr/task_return" in dump]
@@ -419,7 +383,7 @@ class TestTraining:
         assert dumps[0]["mvr/task_return"] == pytest.approx(dumps[0]["rollout/ep_rew_mean"], abs=1e-3)
 
     def test_the_logger_serves_plain_envs_too(self) -> None:
-        model = SAC("MlpPolicy", make_vec_env("MVR/tiny", shaping=False), **SMALL)
+        model = SAC("MlpPolicy", make_vec_env("MVR/tiny", shaping=False), **small_agent())
         model.learn(30, callback=RewardLogger())
 
 
@@ -428,11 +392,13 @@ class Recorded(RewardLogger):
 
     def _init_callback(self) -> None:
         self.dumps: list[dict[str, float]] = []
-        self.model.logger.dump = lambda step=0: (  # type: ignore[method-assign]
-            self.dumps.append(dict(self.model.logger.name_to_value)),
-            self.model.logger.name_to_value.clear(),
-            self.model.logger.name_to_count.clear(),
-        )
+
+        def dump(step: int = 0) -> None:
+            self.dumps.append(dict(self.model.logger.name_to_value))
+            self.model.logger.name_to_value.clear()
+            self.model.logger.name_to_count.clear()
+
+        self.model.logger.dump = dump  # type: ignore[method-assign]  # it writes what it has collected
 
     def _on_step(self) -> bool:
         return True

@@ -13,11 +13,12 @@ import tests.support.tiny_task
 from mvr_agents import cli
 from mvr_agents.command import dispatch
 from mvr_agents.runs.config import TrainConfig
-from mvr_wrappers import MultiViewVLMRewardWrapper, RewardEngine, get_task
+from mvr_wrappers import MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper, RewardEngine, get_task
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.scorers import Goal, Scorer, load_scorer, register_scorer, registry
-from mvr_wrappers.scorers.goal import RegularisedScorer, goal_baseline, regularised
+from mvr_wrappers.scorers import Goal
+from mvr_wrappers.scorers.goal import goal_baseline
 from tests.support.clip_factory import make_clips
+from tests.support.known import of_type, present
 from tests.support.tiny_env import TinyEnv
 
 
@@ -55,40 +56,20 @@ def test_equals_the_published_formula(alpha: float, rng: np.random.Generator) ->
 def test_alpha_zero_is_the_plain_cosine_to_the_bit(scorer: Any, rng: np.random.Generator) -> None:
     videos = scorer.embed_video(rng.integers(0, 256, (5, 4, 8, 8, 3), np.uint8))
     plain = Goal.embed(scorer, ["run"]).psi(videos)
-    assert np.array_equal(Goal.embed(regularised(scorer, "stand", 0.0), ["run"]).psi(videos), plain)
+    assert np.array_equal(Goal.embed(scorer, ["run"], "stand", 0.0).psi(videos), plain)
     assert np.array_equal(plain, videos @ scorer.embed_text(["run"]).T)
-    assert not np.allclose(Goal.embed(regularised(scorer, "stand", 0.5), ["run"]).psi(videos), plain, atol=1e-3)
+    assert not np.allclose(Goal.embed(scorer, ["run"], "stand", 0.5).psi(videos), plain, atol=1e-3)
 
 
 def test_several_prompts_share_one_baseline(scorer: Any, rng: np.random.Generator) -> None:
     videos = scorer.embed_video(rng.integers(0, 256, (5, 4, 8, 8, 3), np.uint8))
-    both = Goal.embed(regularised(scorer, "stand", 0.7), ["run", "jump"])
+    both = Goal.embed(scorer, ["run", "jump"], "stand", 0.7)
     psi = both.psi(videos)
     assert psi.shape == (5, 2) and psi.dtype == np.float32
     for column, prompt in zip(psi.T, ["run", "jump"], strict=True):
         text, baseline = scorer.embed_text([prompt, "stand"])
         np.testing.assert_allclose(column, goal_baseline(videos, text, baseline, 0.7), atol=1e-6)
     assert both.psi(videos[:0]).shape == (0, 2)
-
-
-def test_a_regularised_scorer_embeds_as_the_scorer_it_stands_for(scorer: Any, rng: np.random.Generator) -> None:
-    found = regularised(scorer, "stand", 0.5)
-    assert isinstance(found, Scorer) and isinstance(found, RegularisedScorer)
-    for name in ("name", "n_frames", "image_size", "embed_dim"):
-        assert getattr(found, name) == getattr(scorer, name)
-    frames = rng.integers(0, 256, (2, 4, 8, 8, 3), np.uint8)
-    assert np.array_equal(found.embed_video(frames), scorer.embed_video(frames))
-    assert np.array_equal(found.embed_text(["run"]), scorer.embed_text(["run"]))
-    assert regularised(scorer, None, 0.0) is scorer
-
-
-@pytest.mark.parametrize("name", ["pocket", "mine"])
-def test_every_scorer_has_the_option(name: str, scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
-    register_scorer("mine", lambda **_: scorer)
-    found = load_scorer(name, "cpu", baseline_prompt="a robot", alpha=0.5)
-    assert isinstance(found, RegularisedScorer) and (found.baseline_prompt, found.alpha) == ("a robot", 0.5)
-    assert found.scorer is load_scorer(name, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -99,31 +80,26 @@ def test_every_scorer_has_the_option(name: str, scorer: Any, monkeypatch: pytest
         ("stand", -0.1, r"alpha is -0.1; give"),
         ("stand", float("nan"), "alpha is nan; give"),
         ("stand", "much", "alpha is 'much'; give"),
-        (" ", 0.5, "prompt is empty"),
+        (" ", 0.5, "prompt is ' '; write one sentence"),
     ],
 )
 def test_what_cannot_work(baseline: Any, alpha: Any, message: str, scorer: Any) -> None:
     with pytest.raises(ConfigError, match=message):
-        regularised(scorer, baseline, alpha)
-    with pytest.raises(ConfigError, match=message):
-        load_scorer("pocket", "cpu", baseline_prompt=baseline, alpha=alpha)
-
-
-def test_one_baseline_is_enough(scorer: Any) -> None:
-    with pytest.raises(ConfigError, match="regularised already, towards 'stand'"):
-        regularised(regularised(scorer, "stand", 0.5), "lie", 0.5)
+        Goal.embed(scorer, ["run"], baseline, alpha)
+    with pytest.raises(ConfigError, match="alpha" if baseline == "stand" else message):
+        RewardEngine("run", scorer, baseline_prompt=baseline, alpha=alpha)
 
 
 def test_a_baseline_that_means_the_same_as_the_goal(scorer: Any) -> None:
     with pytest.raises(ConfigError, match="fake sees no difference between the prompt 'run' and its baseline"):
-        Goal.embed(regularised(scorer, "run", 0.5), ["run"])
+        Goal.embed(scorer, ["run"], "run", 0.5)
 
 
 def test_an_engine_scores_with_its_baseline(scorer: Any) -> None:
     clips = make_clips(6)
+    both: list[dict[str, Any]] = [{}, {"baseline_prompt": "stand", "alpha": 0.5}]
     plain, shaped = (
-        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options)
-        for options in ({}, {"baseline_prompt": "stand", "alpha": 0.5})
+        RewardEngine("run", scorer, schedule={"score_every": 1, "update_every": 10}, **options) for options in both
     )
     for engine in (plain, shaped):
         engine.submit(clips)
@@ -139,25 +115,18 @@ def test_an_engine_scores_with_its_baseline(scorer: Any) -> None:
 def test_an_engine_keeps_its_baseline(scorer: Any, tmp_path: Path) -> None:
     engine = RewardEngine("run", scorer, baseline_prompt="stand", alpha=0.5)
     assert engine.scorer is scorer
-    for same in (
-        RewardEngine("run", regularised(scorer, "stand", 0.5)),
-        engine.for_prompt("jump"),
-    ):
-        assert (same.options["baseline_prompt"], same.options["alpha"], same.scorer) == ("stand", 0.5, scorer)
+    other = engine.for_prompt("jump")
+    assert (other.options["baseline_prompt"], other.options["alpha"], other.scorer) == ("stand", 0.5, scorer)
     engine.save(tmp_path / "engine.npz")
     assert RewardEngine.load(tmp_path / "engine.npz", scorer=scorer).options == engine.options
-    with pytest.raises(ConfigError, match="has a baseline of its own, 'stand'"):
-        RewardEngine("run", regularised(scorer, "stand", 0.5), baseline_prompt="lie", alpha=0.5)
-    with pytest.raises(ConfigError, match="there is no baseline"):
-        RewardEngine("run", scorer, alpha=0.5)
 
 
 def test_envs_and_tasks_take_the_option() -> None:
-    given = {"baseline_prompt": "a still ball", "alpha": 0.25}
+    given: dict[str, Any] = {"baseline_prompt": "a still ball", "alpha": 0.25}
     env = gym.make("MVR/tiny", scorer="fake", **given)
-    venv = gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given)
+    venv = of_type(MultiViewVLMRewardVectorWrapper, gym.make_vec("MVR/tiny", num_envs=2, scorer="fake", **given))
     wrapped = MultiViewVLMRewardWrapper(TinyEnv(), "a ball", scorer="fake", **given)
-    assert {key: env.spec.kwargs[key] for key in given} == given
+    assert {key: present(env.spec).kwargs[key] for key in given} == given
     for engine in (env.get_wrapper_attr("engine"), venv.engine, wrapped.engine):
         assert {key: engine.options[key] for key in given} == given
     for made in (env, venv, wrapped):

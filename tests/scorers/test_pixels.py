@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from mvr_wrappers.scorers.pixels import Preprocessing, fold_normalisation, to_pi
 MEAN, DEVIATION = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 
 
-def stem(kind: type[nn.Conv2d] | type[nn.Conv3d], bias: bool) -> nn.Conv2d | nn.Conv3d:
+def stem(kind: Any, bias: bool) -> Any:
     torch.manual_seed(0)
     size = (1, 4, 4) if kind is nn.Conv3d else (4, 4)
     return kind(3, 6, size, size, bias=bias).requires_grad_(False)
@@ -31,7 +32,7 @@ def normalised(pixels: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("kind", [nn.Conv2d, nn.Conv3d])
-def test_a_folded_stem_reads_bytes(kind: type[nn.Conv2d], bias: bool, rng: np.random.Generator) -> None:
+def test_a_folded_stem_reads_bytes(kind: Any, bias: bool, rng: np.random.Generator) -> None:
     conv = stem(kind, bias)
     pixels = torch.tensor(rng.integers(0, 256, (2, 3, *([5] if kind is nn.Conv3d else []), 8, 12)), dtype=torch.float32)
     expected = conv(normalised(pixels))
@@ -63,7 +64,7 @@ def test_frames_of_the_right_size_are_only_transposed(rng: np.random.Generator) 
     ("mode", "filter_"), [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)]
 )
 @pytest.mark.parametrize("size", [8, 20, 50])
-def test_resizing_is_pillows(mode: str, filter_: Image.Resampling, size: int, rng: np.random.Generator) -> None:
+def test_resizing_is_pillows(mode: Any, filter_: Image.Resampling, size: int, rng: np.random.Generator) -> None:
     videos = rng.integers(100, 156, (1, 2, 32, 24, 3), np.uint8)  # Pillow clips what overshoots between its two passes
     pixels = to_pixels(torch.from_numpy(videos), size, torch.float32, mode)
     assert pixels.min() >= 0 and pixels.max() <= 255

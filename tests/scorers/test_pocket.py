@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from safetensors.torch import save_file
 from mvr_wrappers.errors import ConfigError, ScorerError
 from mvr_wrappers.scorers import Scorer, load_scorer
 from mvr_wrappers.scorers.pocket.net import PocketConfig, TextTower, VideoTower, pieces
-from mvr_wrappers.scorers.pocket.scorer import WEIGHTS, PocketScorer
+from mvr_wrappers.scorers.pocket.scorer import WEIGHTS, PocketScorer, load_pocket
+from tests.support.tiny_viclip import write_pth
 
+CPU = torch.device("cpu")
 SENTENCES = [
     "a robot gripper pushing a cylinder",
     "Робот закрывает окно",
@@ -25,7 +28,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketScorer:
-    return PocketScorer("cpu")
+    return load_pocket(CPU, torch.float32)
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def test_rows_are_unit_vectors(pocket: PocketScorer, videos: np.ndarray) -> None
 
 def test_is_deterministic_and_does_not_depend_on_the_batch(pocket: PocketScorer, videos: np.ndarray) -> None:
     rows = pocket.embed_video(videos)
-    np.testing.assert_array_equal(rows, PocketScorer("cpu").embed_video(videos))
+    np.testing.assert_array_equal(rows, load_pocket(CPU, torch.float32).embed_video(videos))
     np.testing.assert_allclose(rows, np.concatenate([pocket.embed_video(v[None]) for v in videos]), atol=1e-5)
     many = pocket.embed_video(np.repeat(videos, 6, axis=0))  # more than one forward pass
     np.testing.assert_allclose(many, np.repeat(rows, 6, axis=0), atol=1e-5)
@@ -88,15 +91,24 @@ def test_empty_batches(pocket: PocketScorer) -> None:
     ],
 )
 def test_refuses_what_is_no_video(pocket: PocketScorer, bad: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match=re.escape("uint8 (B, F, H, W, 3)")):
+    with pytest.raises(ConfigError, match=re.escape("uint8 frames (B, F, H, W, 3)")):
         pocket.embed_video(bad)
 
 
 def test_refuses_empty_prompts_and_bare_strings(pocket: PocketScorer) -> None:
-    with pytest.raises(ConfigError, match="empty prompt"):
+    with pytest.raises(ConfigError, match="prompt is '  '; write one sentence"):
         pocket.embed_text(["fine", "  "])
-    with pytest.raises(ConfigError, match="list of sentences"):
+    with pytest.raises(ConfigError, match="takes a list of prompts"):
         pocket.embed_text("a robot")
+
+
+def test_prompts_are_embedded_once(pocket: PocketScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    run = pocket._text.forward
+    monkeypatch.setattr(pocket._text, "forward", lambda prompts: seen.append(list(prompts)) or run(prompts))
+    rows = pocket.embed_text(["a lamp", "a cup", "a lamp"])
+    np.testing.assert_array_equal(pocket.embed_text(["a cup", "a lamp"]), rows[[1, 0]])
+    assert seen == [["a lamp", "a cup"]]
 
 
 def test_paraphrases_are_near_and_opposites_are_not(pocket: PocketScorer) -> None:
@@ -136,21 +148,39 @@ def test_first_layer_sees_frames_and_their_difference_from_the_mean(rng: np.rand
 
 
 def test_half_precision_is_close(pocket: PocketScorer, videos: np.ndarray) -> None:
-    rows = PocketScorer("cpu", "bfloat16").embed_video(videos)
+    rows = load_pocket(CPU, torch.bfloat16).embed_video(videos)
     assert (rows * pocket.embed_video(videos)).sum(1).min() > 0.98
 
 
+def refusal(weights: Path) -> str:
+    with pytest.raises(ScorerError) as caught:
+        load_pocket(CPU, torch.float32, weights)
+    return str(caught.value)
+
+
+def test_weights_come_from_a_file_or_its_folder(tmp_path: Path, pocket: PocketScorer, videos: np.ndarray) -> None:
+    shutil.copy(WEIGHTS, tmp_path / "pocket.safetensors")
+    for weights in (tmp_path, tmp_path / "pocket.safetensors"):
+        scorer = load_scorer("pocket", "cpu", weights=weights)
+        np.testing.assert_array_equal(scorer.embed_video(videos), pocket.embed_video(videos))
+
+
 def test_weights_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ScorerError, match="cannot read pocket weights"):
-        PocketScorer("cpu", weights=tmp_path / "absent.safetensors")
+    (tmp_path / "pocket.safetensor").touch()
+    assert "does not exist; nearest there: pocket.safetensor" in refusal(tmp_path / "pocket.safetensors")
+    assert "holds no pocket.safetensors; nearest there: pocket.safetensor" in refusal(tmp_path)
     (tmp_path / "cut.safetensors").write_bytes(WEIGHTS.read_bytes()[:5_000])
-    with pytest.raises(ScorerError, match="cannot read pocket weights"):
-        PocketScorer("cpu", weights=tmp_path / "cut.safetensors")
+    assert "cut.safetensors cannot be read" in refusal(tmp_path / "cut.safetensors")
+    (tmp_path / "words.txt").write_text("east of the sun")
+    assert "words.txt is no file of weights" in refusal(tmp_path / "words.txt")
+
+
+def test_weights_of_something_else(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ScorerError, match="does not hold weights of the pocket scorer"):
-        PocketScorer("cpu", weights=tmp_path / "other.safetensors")
+    assert "does not fit pocket" in refusal(tmp_path / "other.safetensors")
+    assert "its 1 tensors belong to x" in refusal(tmp_path / "other.safetensors")
+    assert "It looks like weights of a ViCLIP (viclip-l, viclip-b)" in refusal(write_pth(tmp_path))
     tower = TextTower(PocketConfig(buckets=4, piece_dim=2))
     metadata = {"pocket": '{"image_size": 96}'}
     save_file({f"text.{k}": v for k, v in tower.state_dict().items()}, tmp_path / "half.safetensors", metadata)
-    with pytest.raises(ScorerError, match="does not hold weights"):
-        PocketScorer("cpu", weights=tmp_path / "half.safetensors")
+    assert "does not fit pocket: Error(s) in loading state_dict" in refusal(tmp_path / "half.safetensors")

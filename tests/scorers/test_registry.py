@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
 import subprocess
 import sys
@@ -16,15 +18,17 @@ import pytest
 import torch
 
 from mvr_wrappers.errors import ConfigError, ScorerError, UnknownNameError
-from mvr_wrappers.scorers import devices, load_scorer, register_scorer, registry, scorer_names
+from mvr_wrappers.scorers import devices, load_scorer, register_scorer, registry, scorer_names, scorer_options
 from mvr_wrappers.scorers.devices import resolve_device, resolve_dtype
+from mvr_wrappers.scorers.lazy import LazyScorer
+from tests.support.fake_scorer import FakeScorer
 from tests.support.paths import ROOT
 from tests.support.tiny_viclip import write_pth, write_vocabulary
 
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    monkeypatch.setattr(registry, "_TABLE", dict(registry._TABLE))
     yield
     registry._load.cache_clear()
 
@@ -35,8 +39,11 @@ def tiny_file(tmp_path: Path) -> Path:
     return write_pth(tmp_path)
 
 
-def test_names() -> None:
-    assert {"pocket", "viclip-l", "viclip-b"} <= set(scorer_names())
+def test_names_of_the_package_hold_no_scorer_of_the_tests() -> None:
+    code = "from mvr_wrappers.scorers import scorer_names; print(*scorer_names())"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.split() == ["clip-l", "pocket", "siglip2", "viclip-b", "viclip-l", "xclip-l"]
+    assert set(printed.split()) <= set(scorer_names())
 
 
 def test_unknown_name_lists_the_nearest() -> None:
@@ -74,7 +81,6 @@ def test_registered_scorer_gets_resolved_arguments(scorer: Any, tmp_path: Path) 
     seen: list[dict[str, Any]] = []
     register_scorer("mine", lambda **arguments: seen.append(arguments) or scorer)
     assert "mine" in scorer_names()
-    assert load_scorer("mine", "cpu", "bf16", tmp_path) is scorer
     assert load_scorer("mine", "cpu", "bfloat16", tmp_path) is scorer
     assert seen == [{"device": torch.device("cpu"), "dtype": torch.bfloat16, "weights": tmp_path}]
 
@@ -90,7 +96,7 @@ def test_the_three_lines_of_the_readme(scorer: Any) -> None:
 
 
 def test_registering_again_replaces(scorer: Any) -> None:
-    register_scorer("mine", lambda **_: object())
+    register_scorer("mine", lambda **_: FakeScorer())
     old = load_scorer("mine", "cpu")
     register_scorer("mine", lambda **_: scorer)
     assert load_scorer("mine", "cpu") is scorer is not old
@@ -152,8 +158,10 @@ def test_precision_on_a_cpu(native: bool, monkeypatch: pytest.MonkeyPatch, score
     assert resolve_dtype("auto", cpu) == torch.float32
     assert resolve_dtype("auto", cpu, cpu_bfloat16=True) == (torch.bfloat16 if native else torch.float32)
     seen: list[torch.dtype] = []
+    register_scorer("mine", lambda **_: scorer)
     for name in ("viclip-b", "viclip-l", "mine"):
-        register_scorer(name, lambda dtype, **_: seen.append(dtype) or scorer)
+        row = dataclasses.replace(registry._TABLE[name], factory=lambda dtype, **_: seen.append(dtype) or scorer)
+        monkeypatch.setitem(registry._TABLE, name, row)
         load_scorer(name, "cpu")
     assert seen == [torch.bfloat16 if native else torch.float32] * 2 + [torch.float32]
 
@@ -169,27 +177,65 @@ def test_native_bfloat16_is_read_from_the_cpus_flags(
     assert devices.cpu_multiplies_bfloat16.__wrapped__() is False
 
 
-def test_an_option_that_the_scorer_does_not_have(tiny_file: Path) -> None:
-    for name in ("pocket", "viclip-tiny"):
-        with pytest.raises(ConfigError, match=f"scorer {name} cannot be made with these options: .*'colour'"):
-            load_scorer(name, "cpu", colour="red")
+def test_what_a_scorer_takes_besides_device_dtype_and_weights() -> None:
+    register_scorer("mine", lambda device, dtype, weights, *, width=3: FakeScorer())
+    found = {name: scorer_options(name) for name in ("pocket", "viclip-l", "clip-l", "mine")}
+    assert found == {
+        "pocket": (),
+        "viclip-l": ("vocabulary", "compile"),
+        "clip-l": ("pooling", "compile"),
+        "mine": ("width",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        (
+            "pocket",
+            "compile",
+            "compile is not an option of the scorer pocket. It has none of its own. Every scorer takes",
+        ),
+        ("viclip-l", "pooling", "viclip-l. Its own: vocabulary, compile; nearest: compile, vocabulary. Every"),
+        (
+            "viclip-l",
+            "vocabulry",
+            "Its own: vocabulary, compile; nearest: vocabulary. Every scorer takes device, dtype",
+        ),
+        ("clip-l", "vocabulary", "clip-l. Its own: pooling, compile; nearest: "),
+    ],
+)
+def test_an_option_that_the_scorer_does_not_have(name: str, option: str, message: str) -> None:
+    for door in (functools.partial(load_scorer, name, "cpu"), functools.partial(LazyScorer, name)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            door(**{option: "some"})
+
+
+def test_an_option_that_a_factory_needs() -> None:
+    register_scorer("needy", lambda *, width, **_: FakeScorer())
+    with pytest.raises(
+        ConfigError, match=r"scorer needy cannot be made with these options: missing a required.*'width'"
+    ):
+        load_scorer("needy", "cpu")
 
 
 def test_options_reach_the_factory_and_tell_scorers_apart() -> None:
-    register_scorer("mine", lambda size=1, **_: [size])
-    assert load_scorer("mine", "cpu", size=2) == [2]
+    seen: list[int] = []
+    register_scorer("mine", lambda size=1, **_: seen.append(size) or FakeScorer())
+    load_scorer("mine", "cpu", size=2)
+    assert seen == [2]
     assert load_scorer("mine", "cpu", size=2) is load_scorer("mine", "cpu", size=2) is not load_scorer("mine", "cpu")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])
-def test_unknown_device(device: str) -> None:
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", None, [1]])
+def test_unknown_device(device: Any) -> None:
     with pytest.raises(ConfigError, match="unknown to torch"):
         load_scorer("pocket", device=device)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "fp8", torch.int8])
+@pytest.mark.parametrize("dtype", ["float16", "bf16", torch.int8, None, ["auto"]])
 def test_unknown_precision(dtype: Any) -> None:
-    with pytest.raises(ConfigError, match="is not offered"):
+    with pytest.raises(ConfigError, match=r'dtype is .*; give "auto", "float32" or "bfloat16"'):
         load_scorer("pocket", device="cpu", dtype=dtype)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import pickle
 import re
@@ -172,7 +173,7 @@ def test_prompts_are_embedded_once_and_long_ones_cut_with_a_warning(
     np.testing.assert_allclose(scorer.embed_text(["robot " * room]), rows, atol=1e-6)
     scorer.embed_text(["robot " * room])
     assert len(calls) == 2
-    with pytest.raises(ConfigError, match="prompt is empty"):
+    with pytest.raises(ConfigError, match="prompt is ''; write one sentence"):
         scorer.embed_text([""])
 
 
@@ -195,7 +196,7 @@ def test_poolings(folders: Any) -> None:
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformers_scorer.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         MissingExtraError, match=f"siglip2 needs transformers.*{re.escape(install_command('transformers'))}"
     ):
@@ -209,16 +210,24 @@ def copy(folders: Any, tmp_path: Path) -> Path:
 
 
 def test_folders_that_do_not_hold_the_scorer(folders: Any, copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(ScorerError, match="is no folder; pass weights= one that save_pretrained wrote"):
+    with pytest.raises(ScorerError, match="absent, given as weights of clip-l, does not exist; nearest there: "):
         load_scorer("clip-l", "cpu", weights=tmp_path / "absent")
-    with pytest.raises(ScorerError, match="holds a model of type siglip; clip-l is of type clip"):
+    with pytest.raises(ScorerError, match="holds a model of type siglip; clip-l is of type clip: give siglip2"):
         load_scorer("clip-l", "cpu", weights=folders["siglip2"][0])
+    with pytest.raises(ScorerError, match=r"is not model.safetensors or pytorch_model.bin beside a config.json"):
+        load_scorer("clip-l", "cpu", weights=copy / "preprocessor_config.json")
     (copy / "preprocessor_config.json").unlink()
     with pytest.raises(ScorerError, match="has no preprocessor_config"):
         load_scorer("clip-l", "cpu", weights=copy)
     (copy / "config.json").unlink()
-    with pytest.raises(ScorerError, match="clip-l cannot be read from"):
+    with pytest.raises(ScorerError, match=r"copy, given as weights of clip-l, holds no config.json; nearest there: "):
         load_scorer("clip-l", "cpu", weights=copy)
+
+
+def test_weights_are_the_folder_or_the_models_file_in_it(folders: Any, name: str, frames: np.ndarray) -> None:
+    folder = folders[name][0]
+    first, second = (load_scorer(name, "cpu", weights=path) for path in (folder, folder / "model.safetensors"))
+    np.testing.assert_array_equal(first.embed_video(frames), second.embed_video(frames))
 
 
 def test_truncated_weights(copy: Path) -> None:
@@ -262,12 +271,12 @@ def test_code_is_never_unpickled_nor_run(copy: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def hub(folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     folder = folders["clip-l"][0]
-    fake = FakeHub({path.name: path.read_bytes() for path in folder.iterdir()}, git={"config.json"})
+    fake = FakeHub({path.name: path.read_bytes() for path in folder.iterdir()})
     constants = huggingface_hub.constants
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(scorers.hub, "HfApi", functools.partial(huggingface_hub.HfApi, fake.url))
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", fake.url + "/{repo_id}/resolve/{revision}/{filename}")
+    download = functools.partial(huggingface_hub.hf_hub_download, endpoint=fake.url)
+    monkeypatch.setattr(scorers.hub, "hf_hub_download", download)
     yield fake
     fake.close()
 
@@ -295,7 +304,7 @@ def test_offline_the_error_says_where_files_put_by_hand_are_found(
         load_scorer("siglip2", "cpu")
     message = str(caught.value)
     assert "config.json and preprocessor_config.json and model.safetensors" in message
-    folder = Path(message.rpartition(" by hand into the folder ")[2])
+    folder = Path(message.partition(" by hand into the folder ")[2].partition(";")[0])
     shutil.copytree(folders["siglip2"][0], folder)
     assert load_scorer("siglip2", "cpu").embed_dim == EMBED_DIM
 

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mvr_wrappers.scorers.viclip import net as viclip_net
 from mvr_wrappers.scorers.viclip.net import MLP, SIZES, Attention, ViCLIP
 from tests.support.tiny_viclip import TINY, network
 
@@ -96,10 +95,10 @@ def test_attention_equals_torch_multihead_attention(causal: bool) -> None:
 
 
 def test_every_block_attends_through_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+    calls: list[bool] = []
     fused = F.scaled_dot_product_attention
     spy = lambda *args, **kwargs: calls.append(kwargs["is_causal"]) or fused(*args, **kwargs)  # noqa: E731
-    monkeypatch.setattr(viclip_net.F, "scaled_dot_product_attention", spy)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     frames, tokens = inputs()
     net = network()
     net.embed_video(frames), net.embed_text(tokens)

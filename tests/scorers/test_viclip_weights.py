@@ -12,11 +12,13 @@ import torch
 from safetensors.torch import save_file
 
 from mvr_wrappers.errors import ScorerError
+from mvr_wrappers.scorers.pocket.scorer import WEIGHTS as POCKET
 from mvr_wrappers.scorers.viclip import net as viclip_net
 from mvr_wrappers.scorers.viclip.net import ViCLIPSize
 from mvr_wrappers.scorers.viclip.scorer import load_viclip
-from mvr_wrappers.scorers.viclip.weights import load_network, locate_vocabulary, locate_weights
-from tests.support.tiny_viclip import state_dict, write_pth, write_safetensors, write_vocabulary
+from mvr_wrappers.scorers.viclip.weights import load_network
+from tests.support.tiny_encoders import write_encoder
+from tests.support.tiny_viclip import state_dict, write_pth, write_safetensors
 
 CPU = torch.device("cpu")
 
@@ -132,7 +134,7 @@ def test_another_size_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         load(tmp_path / "wide.safetensors")
     message = str(caught.value)
     assert "vision_encoder.class_embedding is (48,), expected (32,)" in message
-    assert 'load_scorer("viclip-wide"' in message
+    assert message.endswith("It looks like viclip-wide: give that name as scorer")
 
 
 def test_another_architecture_is_described(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_another_architecture_is_described(tmp_path: Path) -> None:
         load(path)
     message = str(caught.value)
     assert "temp is missing, expected ()" in message
-    assert "no ViCLIP of viclip-l, viclip-b, viclip-tiny: its 2 tensors belong to transformer, visual" in message
+    assert "It looks like no scorer of this package: its 2 tensors belong to transformer, visual" in message
 
 
 def test_one_wrong_tensor_is_enough(tmp_path: Path) -> None:
@@ -156,22 +158,25 @@ def test_one_wrong_tensor_is_enough(tmp_path: Path) -> None:
         load(tmp_path / "odd.safetensors")
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ScorerError, match=r"gone.pth of viclip-l does not exist"):
-        locate_weights("viclip-l", tmp_path / "gone.pth")
+def test_weights_of_another_scorer_are_named() -> None:
+    with pytest.raises(ScorerError, match=r"pocket.safetensors does not fit viclip-tiny.*weights of pocket: give that"):
+        load(POCKET)
 
 
-def test_vocabulary_lies_beside_the_weights(tmp_path: Path) -> None:
-    path, vocabulary = write_pth(tmp_path), write_vocabulary(tmp_path)
-    assert (locate_weights("viclip-tiny", path), locate_vocabulary("viclip-tiny", path)) == (path, vocabulary)
+@pytest.mark.parametrize("name", ["clip-l", "xclip-l", "siglip2"])
+def test_weights_of_an_encoder_of_transformers_are_named(tmp_path: Path, name: str) -> None:
+    write_encoder(tmp_path, name)
+    with pytest.raises(ScorerError, match=f"does not fit viclip-tiny.*It looks like weights of {name}: give that"):
+        load(tmp_path / "model.safetensors")
 
 
-def test_scorer_without_a_hub_says_where_its_files_belong(tmp_path: Path) -> None:
-    message = "viclip-tiny is not on the hub: pass weights= a file of it, with bpe_simple_vocab"
-    with pytest.raises(ScorerError, match=message):
-        locate_weights("viclip-tiny", None)
-    with pytest.raises(ScorerError, match=message):
-        locate_vocabulary("viclip-tiny", write_pth(tmp_path))
+@pytest.mark.parametrize(
+    "content", [b"", b"east of the sun", b"{}", b"\x80", b"\x80\x02e", b"\x80\x02M\x01", b"PK\x03\x04"]
+)
+def test_what_is_no_file_of_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "words.pth").write_bytes(content)
+    with pytest.raises(ScorerError, match=r"words\.pth"):
+        load(tmp_path / "words.pth")
 
 
 def test_damaged_weights_are_told_of_before_a_missing_vocabulary(tmp_path: Path) -> None:

@@ -1,23 +1,22 @@
-"""A model hub on this machine: the two requests that downloads make, answered as the real one answers them."""
+"""A model hub on this machine: what its client asks for downloads, answered as the real one answers it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 
 class FakeHub:
-    """Serves `files` of one repository. Set `cut` to drop connections after so many bytes, `broken` to refuse them."""
+    """Serves `files` of every repository, at any revision.
 
-    def __init__(self, files: dict[str, bytes], git: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        self.files, self.git = files, git
-        self.stated = {name: self._state(name) for name in files}
+    Set `cut` to drop the next connection after so many bytes.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
         self.cut: int | None = None
-        self.broken = False
         self.requests: list[str] = []
         self.ranges: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -28,47 +27,48 @@ class FakeHub:
         self._server.shutdown()
         self._server.server_close()
 
-    def _state(self, name: str) -> dict[str, Any]:
-        content = self.files[name]
-        oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-        lfs = {"size": len(content), "oid": hashlib.sha256(content).hexdigest(), "pointerSize": 1}
-        return {"type": "file", "path": name, "size": len(content), "oid": oid} | (
-            {} if name in self.git else {"lfs": lfs}
-        )
+    def fetched(self) -> list[str]:
+        """The files whose content was asked for, in that order."""
+        return [request.rpartition("/")[2] for request in self.requests if request.startswith("GET")]
 
-    def _handler(hub) -> type[BaseHTTPRequestHandler]:
+    def _handler(hub) -> type[BaseHTTPRequestHandler]:  # noqa: C901  a class within
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *args: object) -> None:
                 pass
 
-            def do_POST(self) -> None:
-                hub.requests.append(f"POST {self.path}")
-                body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                paths = [hub.stated[path] for path in body["paths"] if path in hub.stated]
-                self.reply(200, json.dumps(paths).encode())
+            def do_HEAD(self) -> None:
+                self.answer(body=False)
 
             def do_GET(self) -> None:
-                if "/resolve/" not in self.path:  # the client asks for other things once in a process
-                    return self.reply(404, b"")
-                hub.requests.append(f"GET {self.path}")
-                hub.ranges.append(self.headers["Range"])
-                if hub.broken:
-                    return self.reply(503, b"")
-                content = hub.files[unquote(self.path.rpartition("/")[2])]
-                start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
-                extra = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-                self.reply(206 if start else 200, content[start:], extra)
-                return None
+                self.answer(body=True)
 
-            def reply(self, status: int, body: bytes, extra: dict[str, str] | None = None) -> None:
+            def answer(self, body: bool) -> None:
+                _, found, rest = self.path.partition("/resolve/")
+                revision, _, name = rest.partition("/")
+                if not found:  # the client asks for other things once in a process
+                    return self.reply(404, b"", {})
+                hub.requests.append(f"{self.command} {self.path}")
+                headers = {"X-Repo-Commit": revision}
+                if unquote(name) not in hub.files:
+                    return self.reply(404, b"", headers | {"X-Error-Code": "EntryNotFound"})
+                content = hub.files[unquote(name)]
+                headers |= {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+                if not body:
+                    return self.reply(200, content, headers)
+                hub.ranges.append(self.headers["Range"])
+                start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+                if start:
+                    headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+                return self.reply(206 if start else 200, content[start:], headers)
+
+            def reply(self, status: int, content: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
-                for key, value in {"Content-Length": str(len(body)), **(extra or {})}.items():
+                for key, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(key, value)
                 self.end_headers()
-                cut = hub.cut if self.command == "GET" else None
-                self.wfile.write(body[:cut])
-                if cut is not None:
-                    self.close_connection = True
-                    hub.cut, hub.broken = None, True
+                if self.command == "GET":
+                    cut, hub.cut = hub.cut, None
+                    self.wfile.write(content[:cut])
+                    self.close_connection = cut is not None
 
         return Handler

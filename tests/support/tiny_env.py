@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import mujoco
@@ -33,7 +33,7 @@ XML = """
 class TinyEnv(gym.Env[Any, Any]):
     """Observation: position and velocity of the ball (4,). Reward: minus the distance to the red pillar."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 50}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - declared by gymnasium.Env
 
     def __init__(self, max_steps: int = 40, render_mode: str | None = None) -> None:
         self.model = mujoco.MjModel.from_xml_string(XML)

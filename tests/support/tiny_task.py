@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 import mvr_wrappers
 from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.settings import RewardSettings
 from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
 from tests.support.fake_scorer import FakeScorer
@@ -45,6 +48,10 @@ class EndingEnv(TinyEnv):
         return observation, reward, over and not self.truncates, over and self.truncates, info
 
 
+def filmed(last: int, truncates: bool = False) -> FilmedEnv:
+    return FilmedEnv(EndingEnv(last, truncates), clip=CLIP)
+
+
 class DictEnv(gym.ObservationWrapper[Any, Any, Any]):
     """The tiny env with observations in a Dict."""
 
@@ -76,5 +83,18 @@ def learned_engine(rule: str = "additive", weight: float = 0.5, **options: Any) 
     net = RelevanceNet(
         *(np.zeros(4), np.ones(4), np.hstack([eye, -eye]), np.zeros(8), np.eye(8), np.zeros(8), np.eye(8)[0])
     )
-    engine._learner.snapshot = RewardSnapshot.build(net, [0.2, 0.7], tau=0.1, weight=weight, reward=reward, version=1)
+    engine.publish(RewardSnapshot.build(net, [0.2, 0.7], tau=0.1, weight=weight, reward=reward, version=1))
     return engine
+
+
+def waiting(engines: Mapping[str, RewardEngine]) -> dict[str, float]:
+    """How many clips of each prompt wait for scoring."""
+    return {prompt: engine.metrics()["clips_waiting"] for prompt, engine in engines.items()}
+
+
+def publish(engine: RewardEngine, rule: str = "additive", weight: float = 0.5) -> None:
+    """Gives an engine of `learned_engine` another snapshot, of the same network turned round."""
+    snapshot = learned_engine(rule, weight).snapshot
+    assert snapshot.net is not None
+    net = snapshot.net._replace(direction=np.roll(snapshot.net.direction, 5))
+    engine.publish(dataclasses.replace(snapshot, net=net))

@@ -1,7 +1,8 @@
-"""Files of a ViCLIP small enough to make in a test: random weights in both layouts, and a vocabulary."""
+"""A ViCLIP small enough to make in a test, registered as "viclip-tiny": random weights and a vocabulary."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from mvr_wrappers.scorers.viclip.net import SIZES, ViCLIP
+from mvr_wrappers.scorers import register_scorer
+from mvr_wrappers.scorers.viclip.net import SIZES, ViCLIP, ViCLIPSize
+from mvr_wrappers.scorers.viclip.scorer import load_viclip
 
-TINY = SIZES["viclip-tiny"]
+# Nobody trained this one: it lets tests run every path in milliseconds.
+TINY = ViCLIPSize(patch=8, vision=(32, 2, 2), text=(24, 2, 2), embed_dim=16, image_size=32, vocabulary=576)
+SIZES["viclip-tiny"] = TINY
+register_scorer("viclip-tiny", functools.partial(load_viclip, "viclip-tiny"))
+
 WORDS = [
     "robot",
     "hammer",

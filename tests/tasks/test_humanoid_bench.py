@@ -17,13 +17,16 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import mvr_wrappers  # noqa: F401 - registers the ids
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import AssetError, ConfigError, MissingExtraError
 from mvr_wrappers.extras import install_command
 from mvr_wrappers.filming import CameraRig, find_mujoco
-from mvr_wrappers.tasks.base_envs import humanoid_bench, humanoid_bench_patches, make_base_env
+from mvr_wrappers.filming.cameras import place
+from mvr_wrappers.tasks import humanoid_bench, humanoid_bench_patches
+from mvr_wrappers.tasks.base_envs import make_base_env
 from mvr_wrappers.tasks.registry import get_task, load_registry
 from tests.support.fake_humanoid_bench import write
+from tests.support.known import of_type
 
 # The registry
 
@@ -123,13 +126,13 @@ def test_the_camera_follows_a_robot_that_climbs(fake: Path) -> None:
     env = _make("h1-push-v0")
     env.reset(seed=0)
     model, data = find_mujoco(env)
-    view = CameraRig.from_config(get_task("h1-push-v0").rig).views[0]
+    view = CameraRig.from_config(get_task("h1-push-v0").rig or {}).views[0]
     data.qpos[0] = 0.0  # the pelvis at its height in the model
     mujoco.mj_forward(model, data)
-    np.testing.assert_allclose(view.place(model, data).lookat, (0, 0, 1.0))
+    np.testing.assert_allclose(place(view, model, data).lookat, [0.0, 0.0, 1.0])
     data.qpos[0] = 0.9  # the top of the stairs
     mujoco.mj_forward(model, data)
-    np.testing.assert_allclose(view.place(model, data).lookat, (0, 0, 1.9))
+    np.testing.assert_allclose(place(view, model, data).lookat, [0.0, 0.0, 1.9])
 
 
 def test_without_dm_control_the_extra_is_named(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,12 +260,12 @@ def test_equal_seeds_give_equal_episodes_whatever_went_before(fake: Path, task: 
     first = _steps(env, seed=3)
     colours = env.unwrapped.model.geom_rgba.copy()
     np.random.seed(7)  # noqa: NPY002 - what the tasks draw from
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
     np.testing.assert_array_equal(_steps(env, seed=3), first)
     np.testing.assert_array_equal(_steps(_make(task), seed=3), first)
     np.testing.assert_array_equal(env.unwrapped.model.geom_rgba, colours)
     assert not np.array_equal(_steps(env, seed=4), first)
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before  # noqa: NPY002
     _steps(env, seed=2**40)
 
 
@@ -346,8 +349,8 @@ def test_real_tasks_are_filmed_without_being_touched(task: str, observation: int
     env = gym.make(f"MVR/{task}", weight=0.0, clip=clip, max_episode_steps=10)
     plain = gym.make(f"MVR/{task}", shaping=False, max_episode_steps=10)
     assert (env.observation_space.shape, env.action_space.shape) == ((observation,), (action,))
-    for filmed, bare in zip(_random_episode(env, 1), _random_episode(plain, 1), strict=True):
-        np.testing.assert_array_equal(filmed, bare)
+    for ours, theirs in zip(_random_episode(env, 1), _random_episode(plain, 1), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     env.close()
     from mvr_wrappers import FilmedEnv
 
@@ -376,7 +379,7 @@ def test_real_sensors_make_dictionaries_which_a_state_function_reads() -> None:
         assert observation in env.observation_space
     env.reset()  # films
     observation, *_ = env.step(env.action_space.sample())
-    picture, seen = env.render(), observation["image_left_eye"]
+    picture, seen = of_type(np.ndarray, env.render()), observation["image_left_eye"]
     assert picture.shape == seen.shape == (32, 32, 3)
     assert np.ptp(seen) > 0
     assert not np.array_equal(picture, seen)
@@ -391,7 +394,8 @@ def test_a_real_env_opens_no_viewer_before_it_renders_and_says_nothing(capfd: py
         env.reset(seed=0)
         for _ in range(3):
             env.step(env.action_space.sample())
-    assert env.unwrapped.mujoco_renderer._viewers == {}
-    assert env.render().shape == (256, 256, 3)
+    base: Any = env.unwrapped
+    assert base.mujoco_renderer._viewers == {}
+    assert of_type(np.ndarray, env.render()).shape == (256, 256, 3)
     env.close()
     assert not re.search(r"\w", "".join(capfd.readouterr()))

@@ -15,6 +15,7 @@ from mvr_wrappers.errors import ConfigError, UnknownNameError
 from mvr_wrappers.filming import FilmedEnv
 from mvr_wrappers.tasks.base_envs import make_base_env
 from mvr_wrappers.tasks.registry import get_task, load_registry
+from tests.support.known import present
 
 pytest.importorskip("metaworld")
 
@@ -43,7 +44,7 @@ def _trajectory(env: gym.Env[Any, Any], seed: int, steps: int = 20) -> np.ndarra
     rows = [np.append(env.reset(seed=seed)[0], 0.0)]
     for _ in range(steps):
         observation, reward, *_ = env.step(env.action_space.sample())
-        rows.append(np.append(observation, reward))
+        rows.append(np.append(observation, float(reward)))
     rows.append(np.append(env.reset()[0], 0.0))
     return np.array(rows)
 
@@ -146,11 +147,11 @@ def test_the_paper_preset_fixes_positions() -> None:
 
 
 def test_making_and_resetting_leave_numpys_global_generator_alone() -> None:
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002 - Meta-World draws from it unless told otherwise
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002 - Meta-World draws from it unless told otherwise
     env = _make()
     env.reset(seed=0)
     env.reset()
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before  # noqa: NPY002
 
 
 def test_instances_explore_differently_until_seeded() -> None:
@@ -202,16 +203,18 @@ def test_a_sparse_reward_is_1_at_success_and_0_elsewhere(task: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*precision lowered:UserWarning")
-@pytest.mark.parametrize("word", [{"reward": "sparse"}, {"env_kwargs": {"reward": "sparse"}}, {"preset": "sparse"}])
+@pytest.mark.parametrize(
+    "word", [{"task_reward": "sparse"}, {"env_kwargs": {"reward": "sparse"}}, {"preset": "sparse"}]
+)
 def test_a_sparse_reward_by_each_of_its_doors(word: dict[str, Any]) -> None:
     env = gym.make("MVR/hammer-v3", shaping=False, **word)
-    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(present(env.spec).to_json()))
     for each in (env, again):
         each.reset(seed=0)
         assert each.step(np.zeros(4, np.float32))[1] == 0.0
     env = gym.make("MVR/hammer-v3", shaping=False)
     env.reset(seed=0)
-    assert env.step(np.zeros(4, np.float32))[1] > 0
+    assert float(env.step(np.zeros(4, np.float32))[1]) > 0
 
 
 def test_a_sparse_task_of_ones_own_file(tmp_path: Path) -> None:
@@ -246,10 +249,12 @@ def test_what_metaworld_does_not_know_is_refused() -> None:
     with pytest.raises(ConfigError, match="positions is 'random'; give one of reset, fixed"):
         _make(positions="random")
     with pytest.raises(ConfigError, match="reward is 'spare'; give one of dense, sparse"):
-        gym.make("MVR/push-v3", reward="spare")
-    with pytest.raises(ConfigError, match="reward is 'sparse', and env_kwargs says 'dense'"):
-        gym.make("MVR/push-v3", reward="sparse", env_kwargs={"reward": "dense"})
-    with pytest.raises(ConfigError, match="reward is 'sparse', but the base env of Ant-v5 has one reward only"):
-        gym.make("MVR/Ant-v5", reward="sparse")
+        gym.make("MVR/push-v3", task_reward="spare")
+    with pytest.raises(ConfigError, match="task_reward is 'sparse', and env_kwargs says 'dense'"):
+        gym.make("MVR/push-v3", task_reward="sparse", env_kwargs={"reward": "dense"})
+    with pytest.raises(ConfigError, match="task_reward is 'sparse', but the base env of Ant-v5 pays one reward only"):
+        gym.make("MVR/Ant-v5", task_reward="sparse")
+    with pytest.raises(ConfigError, match=r"reward is 'sparse'; it takes settings .* is task_reward='sparse'"):
+        gym.make("MVR/push-v3", reward="sparse")
     with pytest.raises(ConfigError, match=r"hammer-v3 cannot be made so: .*'colour'"):
         _make("hammer-v3", colour="red")

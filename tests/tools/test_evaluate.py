@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mvr_wrappers.filming.renderer import Renderer, film
-from mvr_wrappers.scorers.pocket.scorer import PocketScorer
+from mvr_wrappers.scorers import load_scorer
 from tools.pocket.captions import TASKS, prompt
 from tools.pocket.collect import TEST_SEEDS
 from tools.pocket.episodes import Behaviour, Scene
@@ -82,12 +82,12 @@ def test_view_shares(films: Films) -> None:
 
 
 def test_motions_of_a_body(films: Films) -> None:
-    figure = motions(PocketScorer("cpu"), films, True, 10)
+    figure = motions(load_scorer("pocket", "cpu"), films, True, 10)
     assert figure.tasks.keys() == {"ant"} and 0 <= figure.mean <= 1
 
 
 def test_a_report_of_what_there_is(films: Films) -> None:
-    report = judge(PocketScorer("cpu"), films, 3.0, 10)
+    report = judge(load_scorer("pocket", "cpu"), films, 3.0, 10)
     assert list(report.tasks) == ["trained tasks (1)", "the paper's (1)"]
     lines = report.lines()
     assert [line[:4] for line in lines[2:11]] == [f"| {letter}." for letter in "abcdefijk"]
@@ -97,7 +97,7 @@ def test_a_report_of_what_there_is(films: Films) -> None:
 @pytest.mark.parametrize("task", ["window-close-v3", "faucet-close-v3"])
 def test_success_scores_above_random_behaviour(task: str) -> None:
     """Episodes played and filmed here, with seeds never trained on, from two views of the usual ring."""
-    scene, scorer = Scene(task), PocketScorer("cpu")
+    scene, scorer = Scene(task), load_scorer("pocket", "cpu")
     plans = {"good": Behaviour("expert", noise=0.1), "bad": Behaviour("random", steps=100)}
     clips: dict[str, list[np.ndarray]] = {name: [] for name in plans}
     with Renderer(scene.model, scorer.image_size, "fast") as renderer:

@@ -16,7 +16,7 @@ def bodies() -> dict[str, Body]:
 
 @pytest.mark.parametrize(("name", "motion"), PAIRS)
 def test_bodies_stay_on_or_above_the_floor(bodies: dict[str, Body], name: str, motion: str) -> None:
-    body, times = bodies[name], 8 * STEP[name] * np.arange(8)
+    body, times = bodies[name], 8 * STEP[name] * np.arange(8.0)
     qpos = body.play(motion, times, np.random.default_rng(2))
     assert qpos.shape == (8, body.model.nq) and np.isfinite(qpos).all()
     heights = []
@@ -32,7 +32,7 @@ def test_bodies_stay_on_or_above_the_floor(bodies: dict[str, Body], name: str, m
 def test_motions_are_what_they_are_called(bodies: dict[str, Body], name: str) -> None:
     body, times = bodies[name], np.linspace(0, 2, 12)
 
-    def play(motion: str) -> tuple[np.ndarray, np.ndarray]:
+    def play(motion: str) -> tuple[float, np.ndarray]:
         """Returns how far the root goes, and which way its own up axis points in the world."""
         qpos = body.play(motion, times, np.random.default_rng(5))
         ups = []
@@ -40,7 +40,7 @@ def test_motions_are_what_they_are_called(bodies: dict[str, Body], name: str) ->
             body.show(row)
             ups.append(body.data.xmat[1].reshape(3, 3)[2, 2])
         far = np.linalg.norm(qpos[-1, : 2 if body.floating else 1] - qpos[0, : 2 if body.floating else 1])
-        return far, np.array(ups)
+        return float(far), np.array(ups)
 
     far, up = play("stand")
     assert far == 0 and up.min() > 0.8
@@ -54,7 +54,7 @@ def test_motions_are_what_they_are_called(bodies: dict[str, Body], name: str) ->
 
 
 def test_the_same_seed_plays_the_same_motion() -> None:
-    times = 0.1 * np.arange(8)
+    times = 0.1 * np.arange(8.0)
     for motion in ("walk", "twitch"):
         first, second = (Body("hopper").play(motion, times, np.random.default_rng(1)) for _ in range(2))
         np.testing.assert_array_equal(first, second)

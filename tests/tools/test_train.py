@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from mvr_wrappers.scorers import load_scorer
 from mvr_wrappers.scorers.pocket.net import PocketConfig, VideoTower
-from mvr_wrappers.scorers.pocket.scorer import PocketScorer
+from tests.support.known import of_type
 from tests.support.pocket_films import write_films
 from tools.pocket.batches import Sampler
 from tools.pocket.films import read_films
@@ -40,7 +42,8 @@ def test_folding_keeps_the_function(rng: np.random.Generator) -> None:
     video = build(SMALL)["video"]
     assert isinstance(video, VideoTower)
     frames = torch.from_numpy(rng.uniform(0, 255, (4, 8, 3, 96, 96)).astype(np.float32))
-    for norm in video.norms:
+    norms: Any = video.norms
+    for norm in norms:
         torch.nn.init.normal_(norm.weight)
         torch.nn.init.normal_(norm.bias)
     for _ in range(3):
@@ -50,7 +53,7 @@ def test_folding_keeps_the_function(rng: np.random.Generator) -> None:
 
 def test_saved_weights_load(tmp_path: Path, rng: np.random.Generator) -> None:
     save(build(SMALL), SMALL, tmp_path / "small.safetensors")
-    scorer = PocketScorer("cpu", weights=tmp_path / "small.safetensors")
+    scorer = load_scorer("pocket", "cpu", weights=tmp_path / "small.safetensors")
     assert scorer.embed_video(rng.integers(0, 256, (2, 8, 96, 96, 3), np.uint8)).shape == (2, 8)
 
 
@@ -92,7 +95,7 @@ def test_the_command_goes_on_where_it_was(folder: Path, capsys: pytest.CaptureFi
     for steps in (1, 2):
         main(Settings(steps=steps, groups=1, half=False), folder, out, "cpu")
     assert "going on from step 1" in capsys.readouterr().out
-    assert PocketScorer("cpu", weights=out).embed_dim == 128
+    assert load_scorer("pocket", "cpu", weights=out).embed_dim == 128
 
 
 def test_training_may_start_from_weights(folder: Path, batches: Sampler, rng: np.random.Generator) -> None:
@@ -101,8 +104,12 @@ def test_training_may_start_from_weights(folder: Path, batches: Sampler, rng: np
     trainer = Trainer(Settings(steps=4, groups=2, half=False), CPU, start=folder / "first.safetensors")
     save(trainer.towers, trainer.config, folder / "second.safetensors")
     video = rng.integers(0, 256, (2, 8, 96, 96, 3), np.uint8)
-    rows = [PocketScorer("cpu", weights=folder / f"{n}.safetensors").embed_video(video) for n in ("first", "second")]
-    np.testing.assert_array_equal(*rows)
-    before = trainer.towers["video"].project.weight.clone()
+    first, second = (
+        load_scorer("pocket", "cpu", weights=folder / f"{n}.safetensors").embed_video(video)
+        for n in ("first", "second")
+    )
+    np.testing.assert_array_equal(first, second)
+    video_tower = of_type(VideoTower, trainer.towers["video"])
+    before = video_tower.project.weight.clone()
     trainer.advance(batches[0])
-    assert not torch.equal(before, trainer.towers["video"].project.weight)
+    assert not torch.equal(before, video_tower.project.weight)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
@@ -18,14 +18,15 @@ from mvr_wrappers.settings import ClipSettings
 from mvr_wrappers.tasks.registry import load_registry
 from mvr_wrappers.wrappers.filmed import film
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type, present
 from tests.support.tiny_env import TinyEnv
 from tests.support.tiny_task import CLIP, RELEVANCE, SCHEDULE, DictEnv, EndingEnv, learned_engine, read_dict
 
-Steps = list[tuple[Any, float, bool, bool, dict[str, Any]]]
+Steps = list[tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]]
 
 
 def wrap(env: Any = None, prompt: str | None = "a red ball", **options: Any) -> MultiViewVLMRewardWrapper:
-    given = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
+    given: Any = {"scorer": FakeScorer(), "clip": CLIP, "relevance": RELEVANCE, "schedule": SCHEDULE} | options
     return MultiViewVLMRewardWrapper(env or TinyEnv(), prompt, **given)
 
 
@@ -98,7 +99,7 @@ class TestInfo:
             totals = episode[-1][4]["mvr_episode"]
             assert totals["length"] == 40
             assert totals["task_return"] == pytest.approx(sum(step[4]["task_reward"] for step in episode))
-            assert totals["shaped_return"] == pytest.approx(sum(step[1] for step in episode))
+            assert totals["shaped_return"] == pytest.approx(sum(float(step[1]) for step in episode))
             assert totals["vlm_return"] == pytest.approx(sum(step[4]["vlm_reward"] for step in episode))
             assert totals["success"] is any(step[4]["is_success"] for step in episode)
 
@@ -127,15 +128,15 @@ class TestEngine:
     def test_clips_arrive_when_an_episode_ends_or_is_cut_short(self) -> None:
         env = wrap(schedule={"score_every": 10_000})
         run(env, 39)
-        assert len(env.engine._pool) == 0
+        assert env.engine.metrics()["clips_waiting"] == 0
         env.step(env.action_space.sample())
-        n_clips = len(env.engine._pool)
+        n_clips = env.engine.metrics()["clips_waiting"]
         assert n_clips == 10  # 41 states: starts 0, 4, ..., 32 and 33
         env.reset()
         for _ in range(8):
             env.step(env.action_space.sample())
         env.reset()
-        assert len(env.engine._pool) == n_clips + 2  # 9 states: starts 0 and 1
+        assert env.engine.metrics()["clips_waiting"] == n_clips + 2  # 9 states: starts 0 and 1
         assert env.engine.metrics()["env_steps"] == 48
 
     def test_one_engine_serves_two_envs_and_is_left_open(self) -> None:
@@ -177,7 +178,7 @@ class TestComposition:
     def test_the_spec_makes_the_env_again(self) -> None:
         env = wrap(gym.make("Tiny-v0"), scorer="fake", seed=3, rig=CameraRig.ring((0, 90), lookat=(0, 0, 0.2)))
         assert env.spec is not None
-        for spec in (env.spec, EnvSpec.from_json(env.spec.to_json())):
+        for spec in (env.spec, EnvSpec.from_json(present(env.spec).to_json())):
             again = gym.make(spec)
             assert again.get_wrapper_attr("engine").options == env.engine.options
             assert again.get_wrapper_attr("rig") == env.get_wrapper_attr("rig")
@@ -189,7 +190,7 @@ class TestComposition:
         engine = learned_engine(weight=0.3)
         env = share(engine, gym.make("Tiny-v0"))
         assert env.spec is not None
-        again = gym.make(EnvSpec.from_json(env.spec.to_json())).get_wrapper_attr("engine")
+        again = gym.make(EnvSpec.from_json(present(env.spec).to_json())).get_wrapper_attr("engine")
         assert again is not engine and again.options == engine.options
 
     def test_other_observations_need_a_state_function(self) -> None:
@@ -198,6 +199,20 @@ class TestComposition:
         _, steps = run(share(learned_engine(), DictEnv(), state_fn=read_dict), 5)
         _, plain = run(share(learned_engine()), 5)
         assert [step[1] for step in steps] == [step[1] for step in plain]
+
+    def test_the_state_function_is_called_once_an_observation(self) -> None:
+        calls: list[int] = []
+
+        def read(observation: Any) -> Any:
+            calls.append(1)
+            return observation
+
+        env = share(learned_engine(), state_fn=read)
+        calls.clear()  # one to learn the size of a state
+        env.reset(seed=0)
+        for _ in range(10):
+            env.step(env.action_space.sample())
+        assert len(calls) == 11
 
 
 class TestWrongUse:
@@ -263,8 +278,8 @@ class TestMake:
         assert (engine.relevance.references, engine.relevance.hidden) == (7, 16)
         assert (engine.reward.rule, engine.schedule.score_every, engine.schedule.mode) == ("potential", 33, "async")
         assert len(env.get_wrapper_attr("rig")) == 1 and env.get_wrapper_attr("clip").length == 6
-        assert env.unwrapped.max_steps == 12 and env.render_mode == "rgb_array"
-        spec = EnvSpec.from_json(env.spec.to_json())
+        assert of_type(TinyEnv, env.unwrapped).max_steps == 12 and env.render_mode == "rgb_array"
+        spec = EnvSpec.from_json(present(env.spec).to_json())
         again = gym.make(spec)
         assert again.get_wrapper_attr("engine").options == engine.options
         assert again.spec == env.spec == spec
@@ -272,9 +287,10 @@ class TestMake:
 
     def test_the_spec_of_an_env_with_objects_is_json_safe(self) -> None:
         env = gym.make("MVR/tiny", engine=learned_engine(), rig=CameraRig.named("track"))
-        assert gym.make(EnvSpec.from_json(env.spec.to_json())).get_wrapper_attr("rig") == CameraRig.named("track")
+        again = gym.make(EnvSpec.from_json(present(env.spec).to_json()))
+        assert again.get_wrapper_attr("rig") == CameraRig.named("track")
         env = gym.make("MVR/tiny", scorer=FakeScorer())
-        assert EnvSpec.from_json(env.spec.to_json()).kwargs["scorer"] == "fake"
+        assert EnvSpec.from_json(present(env.spec).to_json()).kwargs["scorer"] == "fake"
 
     def test_an_engine_by_keyword_is_shared(self) -> None:
         engine = learned_engine()
@@ -293,7 +309,7 @@ class TestMake:
         assert [step[1] for step in ours] == [step[1] for step in plain]
         assert set(ours[0][4]) == {"success", "is_success", "task_reward"}
         assert not any(isinstance(layer, FilmedEnv) for layer in layers(env))
-        assert gym.make(env.spec).spec == env.spec
+        assert gym.make(present(env.spec)).spec == env.spec
 
     def test_without_shaping_torch_is_not_loaded(self) -> None:
         code = (
@@ -306,8 +322,8 @@ class TestMake:
         assert result.stdout == "[]\n"
 
     def test_wrong_options(self) -> None:
-        with pytest.raises(ConfigError, match=r"weights is not an option.*weight"):
-            gym.make("MVR/tiny", weights=0.1)
+        with pytest.raises(ConfigError, match=r"weihgt is not an option.*Nearest: weight"):
+            gym.make("MVR/tiny", weihgt=0.1)
         with pytest.raises(ConfigError, match="lengths"):
             gym.make("MVR/tiny", clip={"lengths": 3})
         with pytest.raises(UnknownNameError, match=r"'faked'.*fake"):
@@ -326,7 +342,7 @@ class TestMake:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             check_env(env, skip_render_check=True)
-            again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+            again = gym.make(EnvSpec.from_json(present(env.spec).to_json()))
             sb3.check_env(again)
         of_the_base_env = ("different from the unwrapped", "-infinity", "is infinity", "normalized Box action space")
         ours = [str(w.message) for w in caught if not any(part in str(w.message) for part in of_the_base_env)]

@@ -46,11 +46,10 @@ def action(step: int) -> Any:
 
 def test_batches_are_read_as_single_observations_are() -> None:
     space = Keyed().observation_space
-    flat = functools.partial(gym.spaces.utils.flatten, space)
+    flat: Any = functools.partial(gym.spaces.utils.flatten, space)
     observations = [Keyed().observation(np.arange(4.0) + i) for i in range(3)]
-    batch: Any = gym.vector.utils.concatenate(
-        space, observations, gym.vector.utils.create_empty_array(space, n=3, fn=np.zeros)
-    )
+    empty: Any = gym.vector.utils.create_empty_array(space, n=3, fn=np.zeros)
+    batch: Any = gym.vector.utils.concatenate(space, observations, empty)
     states = StateReader(space, flat).batch(batch, 3)
     assert states.shape == (3, 20) and states.dtype == np.float32
     np.testing.assert_array_equal(states, [flat(observation).astype(np.float32) for observation in observations])

@@ -14,9 +14,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 import mvr_wrappers
 from mvr_wrappers import FilmedEnv, MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper
+from mvr_wrappers.envs.make import make_vector_env
 from mvr_wrappers.errors import ConfigError, EnvError, UnknownNameError
 from mvr_wrappers.filming.studio import studio
 from tests.support.fake_scorer import FakeScorer
+from tests.support.known import of_type, present
 from tests.support.marks import may_fork
 from tests.support.tiny_env import TinyEnv
 from tests.support.tiny_task import (
@@ -25,17 +27,15 @@ from tests.support.tiny_task import (
     SCHEDULE,
     DictEnv,
     EndingEnv,
+    filmed,
     learned_engine,
     read_dict,
     read_without_torch,
 )
 
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
+Play = list[tuple[Any, ...] | None]
 LASTS = (9, 12, 17)  # steps of an episode of each sub-env: ends fall apart, and together now and then
-
-
-def filmed(last: int, truncates: bool = False) -> FilmedEnv:
-    return FilmedEnv(EndingEnv(last, truncates), clip=CLIP)
 
 
 def vector(mode: AutoresetMode, kind: Callable[..., VectorEnv] = SyncVectorEnv, truncates: bool = False) -> Any:
@@ -43,8 +43,8 @@ def vector(mode: AutoresetMode, kind: Callable[..., VectorEnv] = SyncVectorEnv, 
 
 
 def shaped(env: VectorEnv, prompt: str | None = "a red ball", **options: Any) -> MultiViewVLMRewardVectorWrapper:
-    given = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE} | options
-    return MultiViewVLMRewardVectorWrapper(env, prompt, **given)
+    given: dict[str, Any] = {"scorer": FakeScorer(), "relevance": RELEVANCE, "schedule": SCHEDULE}
+    return MultiViewVLMRewardVectorWrapper(env, prompt, **options if "engine" in options else given | options)
 
 
 def actions_of(seed: int, steps: int, n_envs: int) -> np.ndarray:
@@ -63,11 +63,12 @@ def drive(env: Any, steps: int, seed: int = 0) -> list[Any]:
     return taken
 
 
-def transitions_by_hand(mode: AutoresetMode, steps: int, truncates: bool) -> list[list[tuple[Any, ...] | None]]:
+def transitions_by_hand(mode: AutoresetMode, steps: int, truncates: bool) -> list[Play]:
     """Plays each sub-env alone: (s_t, s_t+1, task reward, terminated) of every step, None for a step that resets."""
     plays = []
     for i, last in enumerate(LASTS):
-        env, play, over = EndingEnv(last, truncates), [], False
+        env, over = EndingEnv(last, truncates), False
+        play: Play = []
         observation, _ = env.reset(seed=i)
         for actions in actions_of(1, steps, len(LASTS)):
             if over and mode is AutoresetMode.NEXT_STEP:
@@ -138,7 +139,7 @@ class TestEpisodes:
         engine = learned_engine()
         drive(shaped(vector(mode), None, engine=engine), 20)
         # The sub-envs filmed 2, 1 and 1 episodes of 10, 13 and 18 states: starts 0, 2; 0, 4, 5; 0, 4, 8, 10
-        assert len(engine._pool) == 2 * 2 + 3 + 4
+        assert engine.metrics()["clips_waiting"] == 2 * 2 + 3 + 4
 
 
 TOTALS = ("task_return", "shaped_return", "vlm_return", "length", "success")
@@ -151,7 +152,7 @@ def is_success(infos: dict[str, Any], i: int) -> bool:
 
 class TestAgreement:
     def test_one_sub_env_earns_what_a_single_env_earns(self) -> None:
-        options = {"seed": 3, "weight": 0.5, "relevance": RELEVANCE, "schedule": SCHEDULE}
+        options: dict[str, Any] = {"seed": 3, "weight": 0.5, "relevance": RELEVANCE, "schedule": SCHEDULE}
         single = MultiViewVLMRewardWrapper(filmed(17), "a red ball", scorer=FakeScorer(), **options)
         venv = SyncVectorEnv([partial(filmed, 17)], autoreset_mode="SameStep")
         taken = drive(shaped(venv, **options), 200)
@@ -199,7 +200,7 @@ class TestFilmsOfOtherProcesses:
         env.reset()  # makes sure of OpenGL, in the thread that is held from now on
         venv.call("hold", tmp_path / "go")
         drive(env, 15)
-        assert len(env.engine._pool) == 0 and venv.call("get_wrapper_attr", "late") == (False, False)
+        assert env.engine.metrics()["clips_waiting"] == 0 and venv.call("get_wrapper_attr", "late") == (False, False)
         (tmp_path / "go").touch()
         env.step(env.action_space.sample())
         assert env.engine.metrics()["clips_scored"] == 2 * 2  # of ten states: starts 0 and 2
@@ -211,7 +212,7 @@ class TestFilmsOfOtherProcesses:
         waiting = []
         for actions in actions_of(1, 18, 3):
             env.step(actions)
-            waiting.append(len(env.engine._pool))
+            waiting.append(env.engine.metrics()["clips_waiting"])
         # episodes end at steps 9, 12, 17 and 18, and the first three give 2, 3 and 4 clips
         assert waiting == [0] * 11 + [2] * 5 + [2 + 3, 2 + 3 + 4]
         env.close()
@@ -225,7 +226,7 @@ class TestReset:
         for actions in actions_of(0, 8, 2):
             env.step(actions)
         env.reset(seed=1)
-        assert len(engine._pool) == 4  # two sub-envs, nine states: starts 0 and 1
+        assert engine.metrics()["clips_waiting"] == 4  # two sub-envs, nine states: starts 0 and 1
         _, _, _, _, infos = env.step(actions_of(0, 1, 2)[0])
         assert infos["_shaping"].all()
 
@@ -237,6 +238,21 @@ class TestReset:
         np.testing.assert_array_equal(after[[0, 2]], observations[[0, 2]])
         _, _, _, _, infos = env.step(actions_of(1, 1, 3)[0])
         np.testing.assert_allclose(infos["vlm_reward"], env.engine.vlm_reward(after), rtol=1e-5)
+
+    def test_a_reset_by_hand_right_after_an_end_begins_an_episode_in_next_step_mode(self) -> None:
+        engine = learned_engine()
+        env = shaped(vector(AutoresetMode.NEXT_STEP), None, engine=engine)
+        env.reset(seed=0)
+        for actions in actions_of(1, LASTS[0], 3):  # the first sub-env ends at the last of these steps
+            taken = env.step(actions)
+        assert taken[2].tolist() == [True, False, False]
+        before, _ = env.reset(seed=1)
+        _, rewards, _, _, infos = env.step(actions_of(2, 1, 3)[0])
+        # Nobody resets itself now: all three sub-envs have really stepped.
+        assert infos["_shaping"].all() and infos["_task_reward"].all()
+        np.testing.assert_allclose(infos["shaping"], engine.shape(before), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(rewards, infos["task_reward"] + infos["shaping"])
+        assert engine.metrics()["env_steps"] == 3 * LASTS[0] + 3
 
 
 class TestComposition:
@@ -255,7 +271,7 @@ class TestComposition:
         infos = taken[-1][4]
         assert infos["task"]["r"][0] == pytest.approx(infos["mvr_episode"]["task_return"][0])
         assert infos["episode"]["r"][0] == pytest.approx(infos["mvr_episode"]["shaped_return"][0])
-        assert len(engine._pool) == 2
+        assert engine.metrics()["clips_waiting"] == 2
 
     @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
     def test_sub_envs_that_do_not_film(self, kind: Any) -> None:
@@ -298,14 +314,15 @@ class TestMakeVec:
         assert env.engine.metrics()["env_steps"] == 294  # two of 100 vector steps reset the three sub-envs
         assert env.engine.version == 2  # the first update fell due before the first episode had ended
         assert env.engine.seed == 2
-        seeds = env.unwrapped.get_attr("_saved_kwargs")
+        base: Any = env.unwrapped
+        seeds = base.get_attr("_saved_kwargs")
         assert len({kwargs["seed"] for kwargs in seeds}) == 3
         env.close()
         assert env.engine.closed
 
     def test_children_need_no_torch(self) -> None:
         vector_kwargs = {"context": "spawn"}
-        env = mvr_wrappers.envs.make.make_vector_env(
+        env = make_vector_env(
             *("tiny", 1), vectorization="async", vector_kwargs=vector_kwargs, state_fn=read_without_torch
         )
         drive(env, 3)
@@ -327,11 +344,12 @@ class TestMakeVec:
             taken = drive(env, 45)
             assert {"task_reward", "vlm_reward", "shaping"} <= set(taken[-1][4])
             env.close()
-        assert len(set(map(id, gym.make_vec("MVR/tiny", vectorization_mode="sync").call("engine")))) == 1
+        alone = of_type(SyncVectorEnv, gym.make_vec("MVR/tiny", vectorization_mode="sync"))
+        assert len(set(map(id, alone.call("engine")))) == 1
 
     def test_sync_mode_shares_an_engine_it_is_given(self) -> None:
         engine = learned_engine()
-        env = gym.make_vec("MVR/tiny", num_envs=3, vectorization_mode="sync", engine=engine)
+        env: Any = gym.make_vec("MVR/tiny", num_envs=3, vectorization_mode="sync", engine=engine)
         assert all(each is engine for each in env.call("engine"))
 
     def test_without_shaping(self) -> None:
@@ -342,8 +360,8 @@ class TestMakeVec:
         assert type(env) is SyncVectorEnv and not any(isinstance(sub, FilmedEnv) for sub in env.envs)
 
     def test_the_spec_makes_it_again(self) -> None:
-        env = gym.make_vec("MVR/tiny", num_envs=2, engine=learned_engine(), weight=0.7, env_kwargs={"max_steps": 9})
-        again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+        env = gym.make_vec("MVR/tiny", num_envs=2, weight=0.7, env_kwargs={"max_steps": 9})
+        again: Any = gym.make_vec(gym.envs.registration.EnvSpec.from_json(present(env.spec).to_json()))
         assert again.num_envs == 2 and again.engine.weight == 0.7
         assert all(sub.unwrapped.max_steps == 9 for sub in again.unwrapped.envs)
 
@@ -352,7 +370,7 @@ class TestMakeVec:
             gym.make_vec("MVR/tiny", vectorization="asink")
         with pytest.raises(ConfigError, match="at least 1"):
             gym.make_vec("MVR/tiny", num_envs=0)
-        with pytest.raises(ConfigError, match="weights is not an option"):
-            gym.make_vec("MVR/tiny", weights=1.0)
+        with pytest.raises(ConfigError, match="wait is not an option"):
+            gym.make_vec("MVR/tiny", wait=1.0)
         with pytest.raises(UnknownNameError, match="hammer-v3"):
-            mvr_wrappers.envs.make.make_vector_env("hammer-v2")
+            make_vector_env("hammer-v2")

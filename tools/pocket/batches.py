@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Returns the batch with its tensors on `device`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()})
+        moved: dict[str, Any] = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()}
+        return Batch(**moved)
 
     def pixels(self) -> Tensor:
         """Returns the clips as the video tower takes them, in their new light: (B, F, 3, H, W), in [0, 255]."""
@@ -133,7 +135,9 @@ class Sampler(Dataset[Batch]):
         odds = np.array([2.0 if task in PAPER_TASKS else 1.0 for task in self.tasks])
         bodies = int(rng.binomial(self.groups, BODY_SHARE)) if self.bodies else 0
         tasks = rng.choice(self.tasks, self.groups - bodies, p=odds / odds.sum(), replace=False)
-        rows, twins, prompts, levels, wrong, choices = [], [], [], [], [], []
+        rows: list[NDArray[np.int64]] = []
+        choices: list[tuple[str, tuple[str, ...]]] = []  # of each group: its body and its motions, none of a task
+        twins, prompts, levels, wrong = [], [], [], []
         for subject in (*tasks, *rng.choice(self.bodies, bodies)) if bodies else tasks:
             mine, pairs = self._group(str(subject))
             if subject in TASKS:
@@ -154,10 +158,9 @@ class Sampler(Dataset[Batch]):
         owner = np.arange(self.groups).repeat(self.size)
         of_group = np.array([group for group, (_, names) in enumerate(choices) for _ in names], int)
         offered = owner[:, None] == of_group
-        names = np.array([name for _, group in choices for name in group], "U16")
-        motion = (
-            (offered & (self.clips.stage[clips][:, None] == names)).argmax(1) if len(names) else np.zeros_like(owner)
-        )
+        motions = np.array([name for _, group in choices for name in group], "U16")
+        is_shown = offered & (self.clips.stage[clips][:, None] == motions)
+        which = is_shown.argmax(1) if len(motions) else np.zeros_like(owner)
         match, weight = relations(shown, shown + wrong, self.clips.level[clips])
         where = zip(self.clips.film[clips], self.clips.frame[clips], strict=True)
         gain = rng.uniform(0.85, 1.15, (len(clips), 1, 1, 1, 1)) * rng.uniform(0.95, 1.05, (len(clips), 1, 3, 1, 1))
@@ -171,7 +174,7 @@ class Sampler(Dataset[Batch]):
             [self._motion_sentence(body, name) for body, group in choices for name in group],
             torch.from_numpy(owner),
             torch.from_numpy(offered),
-            torch.from_numpy(motion),
+            torch.from_numpy(which),
             torch.from_numpy(match).float(),
             torch.from_numpy(weight).float(),
             torch.from_numpy(np.concatenate(levels)).float(),
@@ -180,7 +183,8 @@ class Sampler(Dataset[Batch]):
 
     def _group(self, subject: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draws clips of one subject, each with a partner: its moment from another view, or another of its film."""
-        rng, rows, twins = self.rng, [], np.arange(self.size)
+        rng, twins = self.rng, np.arange(self.size)
+        rows: list[int] = []
         if subject in TASKS:
             have = [stage for stage in STAGE_ODDS if (subject, stage) in self._rows]
             odds = np.array([STAGE_ODDS[stage] for stage in have])

@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from mvr_wrappers.filming.cameras import Camera
 from mvr_wrappers.filming.renderer import Renderer, film
+from mvr_wrappers.rigs import Camera
 from tools.pocket.captions import BODIES, PAPER_TASKS, TASKS, TRAINED
 from tools.pocket.episodes import Behaviour, Episode, Scene
 from tools.pocket.films import FRAMES, SIZE, Facts, Film, write_shard
@@ -142,7 +142,7 @@ def film_body(body: Body, renderer: Renderer, job: Job, rng: np.random.Generator
             spacing = 8 if not train else int(rng.integers(5, 15))
             count = 12 if train else FRAMES
             seconds = max(spacing * STEP[body.name], 0.05)
-            qpos = body.play(motion, seconds * np.arange(count), rng)
+            qpos = body.play(motion, seconds * np.arange(count, dtype=np.float64), rng)
             if train:
                 cameras = [draw_camera(body.model, False, rng) for _ in range(2)]
             else:

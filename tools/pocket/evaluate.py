@@ -20,7 +20,8 @@ import tyro
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from mvr_wrappers.scorers.pocket.scorer import WEIGHTS, PocketScorer
+from mvr_wrappers.scorers import Scorer, load_scorer
+from mvr_wrappers.scorers.pocket.scorer import WEIGHTS
 from tools.pocket.captions import BODIES, HELD_OUT, PAPER_TASKS, TASKS, TRAINED, motion_prompt, prompt
 from tools.pocket.collect import AFTER, CLIP
 from tools.pocket.figures import Figure, auc_table, over_episodes, over_tables, view_share
@@ -74,11 +75,11 @@ def select(films: Films, tasks: Iterable[str]) -> tuple[Array, Array, Array, Arr
         kinds[stops == solved + AFTER + CLIP] = "held"
         keep = (kinds != "") | ((stops > begun) & (stops <= solved + AFTER))
         rows += [(film, frame, kinds[frame], progress[frame]) for frame in frames[keep]]
-    film, frame, kind, progress = map(np.array, zip(*rows, strict=True))
-    return film, frame, kind, progress
+    film_of, first, kind_of, progress_of = map(np.array, zip(*rows, strict=True))
+    return film_of, first, kind_of, progress_of
 
 
-def embed(scorer: PocketScorer, films: Films, film: Array, frame: Array) -> Array:
+def embed(scorer: Scorer, films: Films, film: Array, frame: Array) -> Array:
     """Embeds clips, 64 at a time: (N, E)."""
     chunks = np.array_split(np.arange(len(film)), 1 + len(film) // 64)
     return np.concatenate(
@@ -86,7 +87,7 @@ def embed(scorer: PocketScorer, films: Films, film: Array, frame: Array) -> Arra
     )
 
 
-def score(scorer: PocketScorer, films: Films) -> Scored:
+def score(scorer: Scorer, films: Films) -> Scored:
     """Scores the test's clips of all tasks against the prompt and the reworded prompt of their task."""
     film, frame, kind, progress = select(films, TASKS)
     videos = embed(scorer, films, film, frame)
@@ -139,7 +140,7 @@ def view_shares(films: Films, scored: Scored) -> dict[str, list[float]]:
     return {kind: values for kind, values in shares.items() if values}
 
 
-def motions(scorer: PocketScorer, films: Films, ring: bool, replicates: int) -> Figure:
+def motions(scorer: Scorer, films: Films, ring: bool, replicates: int) -> Figure:
     """Returns how often the right motion's prompt scores highest among the motions of a body, of each body."""
     c, values = films.columns, {}
     for body in BODIES:
@@ -153,7 +154,7 @@ def motions(scorer: PocketScorer, films: Films, ring: bool, replicates: int) -> 
     return over_episodes(values, replicates)
 
 
-def milliseconds_a_clip(scorer: PocketScorer, batch: int = 16, repeats: int = 15) -> float:
+def milliseconds_a_clip(scorer: Scorer, batch: int = 16, repeats: int = 15) -> float:
     """Returns the median time of a clip in a batch."""
     frames = np.random.default_rng(0).integers(0, 256, (batch, FRAMES, 96, 96, 3), np.uint8)
     times = []
@@ -164,7 +165,7 @@ def milliseconds_a_clip(scorer: PocketScorer, batch: int = 16, repeats: int = 15
     return float(np.median(times))
 
 
-def judge(scorer: PocketScorer, films: Films, milliseconds: float, replicates: int) -> Report:
+def judge(scorer: Scorer, films: Films, milliseconds: float, replicates: int) -> Report:
     """Computes every figure for which there are films."""
     scored, filmed = score(scorer, films), set(films.columns["subject"].tolist())
     report: dict[str, dict[str, Figure]] = {}
@@ -200,8 +201,8 @@ def main(
         card: model card to write the tables into; None leaves it alone.
     """
     torch.set_num_threads(threads)
-    scorer = PocketScorer(device, "float32", weights)
-    speed = milliseconds_a_clip(PocketScorer("cpu", "float32", weights))
+    scorer = load_scorer("pocket", device, "float32", weights)
+    speed = milliseconds_a_clip(load_scorer("pocket", "cpu", "float32", weights))
     report = judge(scorer, read_films(data / "test"), speed, bootstraps)
     lines = report.lines()
     print("\n".join(lines))

@@ -89,7 +89,8 @@ def write_shard(path: Path, films: list[Film], frames: list[NDArray[np.uint8]]) 
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     np.save(path.with_suffix(".frames.npy"), np.concatenate(frames))
-    np.savez(path.with_suffix(".npz"), **{name: np.array(column) for name, column in columns.items()})
+    arrays: dict[str, Any] = {name: np.array(column) for name, column in columns.items()}
+    np.savez(path.with_suffix(".npz"), **arrays)
 
 
 def read_films(folder: Path) -> Films:

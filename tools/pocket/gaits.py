@@ -35,9 +35,6 @@ class Pose:
 Motion = Callable[[float], Pose]
 
 
-Motion = Callable[[float], Pose]
-
-
 def draw_motion(body: str, motion: str, span: float, rng: np.random.Generator) -> Motion:
     """Draws one way of making a posed motion of `span` seconds; see `tools.pocket.motions.BODY_MOTIONS` for names."""
     return _DRAW[motion](Limbs(body, rng), span, rng)
@@ -73,7 +70,7 @@ class Limbs:
             hips = {f"hip_{i + 1}": s[i] for i in range(4)}
             return hips | {f"ankle_{i + 1}": (1, -1, -1, 1)[i] * max(1.05 - k[i] / 2, 0.1) for i in range(4)}, 0.0
         # The thighs of hopper and walker only swing back, so a thigh swung forward is a torso that leans back.
-        lean = -(max(max(s), 0.0) + 0.3 * max(k))
+        lean = -(max(*s, 0.0) + 0.3 * max(k))
         names = ("",) if self.body == "hopper" else ("", "_left")
         joints = {f"thigh{n}_joint": min(s[i] + lean, 0.0) for i, n in enumerate(names)}
         joints |= {f"leg{n}_joint": -k[i] for i, n in enumerate(names)}

@@ -89,7 +89,8 @@ class Body:
         hold = STEP[self.name]
         # A fall takes most of a second; short films begin when it is under way.
         settling = max(0.6 - times[-1] / 2, 0.0) * rng.uniform(0.5, 1) if falls else 1.5
-        shots, due, frames = [], times + settling, 0.0
+        shots: list[Array] = []
+        due, frames = times + settling, 0.0
         while len(shots) < len(times):
             if data.time >= frames:
                 data.ctrl[:] = strength * rng.uniform(low, high)

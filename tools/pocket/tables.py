@@ -27,8 +27,10 @@ class Report:
         """Returns the tables in Markdown."""
         lines = ["| figure | " + " | ".join(self.tasks) + " |", "| --- " * (len(self.tasks) + 1) + "|"]
         titles = list(next(iter(self.tasks.values())))
-        for title in titles:
-            lines.append(f"| {title} | " + " | ".join(str(figures[title]) for figures in self.tasks.values()) + " |")
+        lines += [
+            f"| {title} | " + " | ".join(str(figures[title]) for figures in self.tasks.values()) + " |"
+            for title in titles
+        ]
         lines += ["", "| what | figure |", "| --- | --- |"]
         for view, figure in self.bodies.items():
             lines.append(f"| h. top-1 motion among those of a body, {view} | {figure} |")

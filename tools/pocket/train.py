@@ -64,7 +64,8 @@ def fold(tower: VideoTower, config: PocketConfig) -> VideoTower:
     state = {k: v for k, v in tower.state_dict().items() if not k.startswith("norms.")}
     layers = ["frame", *(f"spatial.{i}" for i in range(len(tower.spatial)))]
     layers += [f"temporal.{i}" for i in range(len(tower.temporal))]
-    for layer, norm in zip(layers, tower.norms, strict=True):
+    norms: Any = tower.norms  # batch normalisation of images, of videos, or none
+    for layer, norm in zip(layers, norms, strict=True):
         if isinstance(norm, nn.Identity):
             continue
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import mujoco
 import numpy as np
 
-from mvr_wrappers.filming.cameras import Camera
+from mvr_wrappers.filming.cameras import fit
+from mvr_wrappers.rigs import Camera
 
 RING = (0, 90, 180, 270)
 UNSEEN, UNSEEN_HALF_WIDTH = (45, 135, 225, 315), 15  # degrees; training keeps out of these windows
@@ -22,7 +23,7 @@ def table_camera(azimuth: float, elevation: float = -20, distance: float = 2, lo
 
 def body_camera(model: mujoco.MjModel, azimuth: float, elevation: float = -10, nearer: float = 1) -> Camera:
     """Returns the usual ring's view of a body, followed; `nearer` divides the distance."""
-    usual = Camera(track=1).fit(model).distance
+    usual = fit(Camera(track=1), model).distance
     assert usual is not None
     return Camera(track=1, azimuth=float(azimuth % 360), elevation=float(elevation), distance=usual / float(nearer))
 

@@ -46,8 +46,6 @@ class ViCLIPSize:
 SIZES = {
     "viclip-l": ViCLIPSize(patch=14, vision=(1024, 24, 16), text=(768, 12, 12), embed_dim=768),
     "viclip-b": ViCLIPSize(patch=16, vision=(768, 12, 12), text=(512, 12, 8), embed_dim=512),
-    # Nobody trained this one: it lets tests run every path in milliseconds.
-    "viclip-tiny": ViCLIPSize(patch=8, vision=(32, 2, 2), text=(24, 2, 2), embed_dim=16, image_size=32, vocabulary=576),
 }
 
 

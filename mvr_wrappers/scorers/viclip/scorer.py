@@ -16,16 +16,23 @@ from mvr_wrappers.scorers.batches import VideoBatches
 from mvr_wrappers.scorers.devices import compiled
 from mvr_wrappers.scorers.pixels import fold_normalisation, to_pixels
 from mvr_wrappers.scorers.texts import TextCache
+from mvr_wrappers.scorers.viclip.files import locate_vocabulary, locate_weights
 from mvr_wrappers.scorers.viclip.net import SIZES, ViCLIP
 from mvr_wrappers.scorers.viclip.tokenizer import ClipTokenizer
-from mvr_wrappers.scorers.viclip.weights import load_network, locate_vocabulary, locate_weights
+from mvr_wrappers.scorers.viclip.weights import load_network
 
 # Published normalisation of the authors' evaluation, on pixels in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def load_viclip(
-    name: str, device: torch.device, dtype: torch.dtype, weights: Path | None = None, *, compile: bool = False
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: Path | None = None,
+    *,
+    vocabulary: str | Path | None = None,
+    compile: bool = False,
 ) -> ViCLIPScorer:
     """Returns the ViCLIP called `name` with weights from a local file or the hub.
 
@@ -33,16 +40,18 @@ def load_viclip(
         name: a row of `SIZES`.
         device: where it computes.
         dtype: of weights and activations; nothing is cast on the way.
-        weights: local file; None takes the hub's.
+        weights: local file or folder, see `locate_weights`; None takes the hub's, unless MVR_VICLIP_DIR names a folder.
+        vocabulary: local file or folder of the byte-pair vocabulary, see `locate_vocabulary`.
         compile: fuse the video tower with `torch.compile`, which takes a minute at the first batch.
 
     Raises:
         ScorerError: a file is missing, damaged, or of another architecture; or there is no compiler to compile with.
     """
     size = SIZES[name]
+    words = None if vocabulary is None else Path(vocabulary).expanduser()
     # The weights first: if both files are wrong, theirs is the fault worth hearing of.
     network = load_network(name, locate_weights(name, weights), device, dtype)
-    tokenizer = ClipTokenizer.from_file(locate_vocabulary(name, weights), size.context, size.vocabulary)
+    tokenizer = ClipTokenizer.from_file(locate_vocabulary(name, weights, words), size.context, size.vocabulary)
     return ViCLIPScorer(name, network, tokenizer, compile=compile)
 
 

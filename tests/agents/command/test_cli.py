@@ -45,11 +45,14 @@ def test_train_changes_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
     words = "--seed 7 tiny --steps 50 --n-envs 3 --clip.film-every 3 --no-shaping --weight 0.5 --relevance.tau 0.2"
     config = parsed(monkeypatch, *words.split(), "--learning-rate", "1e-3", "1e-4", "--subproc")
     assert config == TrainConfig.for_task(
-        *("tiny",),
-        **{"seed": 7, "shaping": False, "weight": 0.5, "subproc": True},
+        "tiny",
+        seed=7,
+        shaping=False,
+        weight=0.5,
+        subproc=True,
         clip={"film_every": 3},
         relevance={"tau": 0.2},
-        learner={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
+        hyperparameters={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
     )
 
 
@@ -104,7 +107,9 @@ def test_errors_are_one_line_that_names_the_mend(capsys: pytest.CaptureFixture[s
     assert "there is no folder" in complaint(capsys, "eval", str(tmp_path / "absent"))
     assert "no scripted policy" in complaint(capsys, "film", "tiny", "--policy", "scripted")
     assert "pocket" in complaint(capsys, "score", "tiny", "--scorer", "pockt")
-    assert "prompt is empty" in complaint(capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path))
+    assert "prompt is ' '; write one sentence" in complaint(
+        capsys, "train", "tiny", "--prompt", " ", "--outputs", str(tmp_path)
+    )
 
 
 def test_an_interrupted_command_ends_without_a_traceback(
@@ -157,6 +162,16 @@ def test_score_regularises_towards_a_baseline(
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1] != printed[2]
     assert "alpha" in complaint(capsys, *command, "--baseline-prompt", "a table", "--alpha", "2")
+
+
+def test_score_takes_what_a_scorer_is_loaded_with(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    video = tmp_path / "a.mkv"
+    write_video(video, np.zeros((50, 32, 32, 3), np.uint8), 10)
+    for source in ("tiny", str(video)):
+        command = ["score", source, "a ball", "--scorer", "pocket", "--outputs", str(tmp_path)]
+        weights = ["--weights", str(tmp_path / "gone.safetensors")]
+        assert "gone.safetensors, given as weights of pocket" in complaint(capsys, *command, *weights)
+        assert "pooling is not an option of the scorer pocket" in complaint(capsys, *command, "--pooling", "mean")
 
 
 def test_score_takes_a_video(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -52,6 +52,36 @@ def test_missing_weights_are_a_note_that_says_where_they_go(tmp_path: Path, monk
     assert check.status == "note" and str(tmp_path) in check.found and "OpenGVLab/ViCLIP-L-14-hf" in check.remedy
 
 
+def test_weights_in_the_authors_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folder = Path("ckpts", "ViCLIP")
+    folder.mkdir(parents=True)
+    (folder / "ViCLIP-L_InternVid-FLT-10M.pth").touch()
+    large, base = doctor._local_weights("viclip-l"), doctor._local_weights("viclip-b")
+    assert base is None and large is not None
+    assert (large.status, large.remedy) == (
+        "note",
+        "put bpe_simple_vocab_16e6.txt.gz beside it, or pass vocabulary=",
+    )
+    (folder / "bpe_simple_vocab_16e6.txt.gz").touch()
+    found = {check.name: check for check in doctor._weights()}["weights viclip-l"]
+    assert found.status == "ok" and "ViCLIP-L_InternVid-FLT-10M.pth" in found.found
+    assert found.remedy == "pass weights=ckpts/ViCLIP, or set MVR_VICLIP_DIR=ckpts/ViCLIP"
+    monkeypatch.setenv("MVR_VICLIP_DIR", "ckpts")
+    assert doctor._local_weights("viclip-l") == found
+    monkeypatch.setenv("MVR_VICLIP_DIR", "ckpts/ViCLIP")
+    assert doctor._local_weights("viclip-l").remedy == ""  # type: ignore[union-attr]
+    monkeypatch.setenv("MVR_VICLIP_DIR", "nowhere")
+    wrong = doctor._local_weights("viclip-l")
+    assert wrong is not None and (wrong.status, wrong.remedy) == (
+        "problem",
+        "unset MVR_VICLIP_DIR, or let it name a folder",
+    )
+
+
 def test_absent_opengl_is_a_problem_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

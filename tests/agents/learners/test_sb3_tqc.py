@@ -5,23 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv
 
 from mvr_agents.learners import sb3_tqc
 from mvr_wrappers.errors import ConfigError, ScorerError
-from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger
-from mvr_wrappers.sb3 import make_vec_env as make_shaped
+from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
 from mvr_wrappers.tasks.registry import get_task
+from tests.support.pendulums import pendulums
 from tests.support.tiny_task import learned_engine
-
-
-def pendulums() -> VecEnv:
-    return make_vec_env(lambda: gym.make("Pendulum-v1"), n_envs=2, seed=0)
 
 
 def test_hyper_parameters_are_the_published_ones() -> None:
@@ -43,7 +36,7 @@ def test_hyper_parameters_are_the_published_ones() -> None:
 
 def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     venv = pendulums()
-    settings = {**get_task("hammer-v3").agent, "buffer_size": 100, "net_arch": [8]}
+    settings: Any = {**get_task("hammer-v3").agent, "buffer_size": 100, "net_arch": [8]}
     agent = sb3_tqc.make(venv, settings, seed=0, device="cpu")
     agent.save(tmp_path / "model.zip")
     loaded = sb3_tqc.load(tmp_path / "model.zip", device="cpu")
@@ -52,8 +45,8 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
 
 
-@pytest.mark.parametrize("relabel", [True, False])
-def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
+@pytest.mark.parametrize("shaping", [True, False])
+def test_returns_of_several_steps_are_learned_from(shaping: bool) -> None:
     settings: Any = {
         **get_task("hammer-v3").agent,
         "batch_size": 8,
@@ -63,9 +56,9 @@ def test_returns_of_several_steps_are_learned_from(relabel: bool) -> None:
         "learning_starts": 20,
         "train_freq": 1,
     }
-    venv = make_shaped("MVR/tiny", n_envs=2, engine=learned_engine())
-    agent = sb3_tqc.make(venv, settings, seed=0, device="cpu", relabel=relabel).learn(40, RewardLogger())
-    assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == relabel
+    venv = make_vec_env("MVR/tiny", n_envs=2, shaping=shaping, engine=learned_engine())
+    agent = sb3_tqc.make(venv, settings, seed=0, device="cpu").learn(40, RewardLogger() if shaping else None)
+    assert isinstance(agent.replay_buffer, RelabelReplayBuffer) == shaping
     assert agent.replay_buffer.n_steps == 3 and agent.replay_buffer.gamma == 0.99
     discounts = agent.replay_buffer.sample(64).discounts
     assert discounts is not None and discounts.min() < 0.99**2 + 1e-6

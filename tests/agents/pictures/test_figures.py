@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mvr_agents.pictures.figures import DPI, Strip, Trace, draw_curve, draw_filmstrip, draw_relevance
+from mvr_agents.pictures.figures import DPI, Trace, draw_curve, draw_relevance
 from mvr_agents.runs.metrics import COLUMNS
 
 
@@ -44,24 +44,6 @@ def test_the_curve_shows_what_it_was_given(tmp_path: Path) -> None:
     draw_curve(table, tmp_path / "points.png", "title")
     blue = (0x2A, 0x6F, 0xBB)
     assert share(pixels(tmp_path / "empty.png"), blue) == 0 < share(pixels(tmp_path / "points.png"), blue)
-
-
-def test_a_filmstrip_has_a_row_a_strip_and_time_from_left_to_right(tmp_path: Path) -> None:
-    frames = np.zeros((3, 100, 100, 3), np.uint8)
-    frames[0], frames[2] = (250, 0, 0), (0, 0, 250)
-    draw_filmstrip([Strip(frames, "one"), Strip(frames[::-1], "two", "red")], tmp_path / "strip.png", "title")
-    picture = pixels(tmp_path / "strip.png")
-    rows, columns = np.nonzero((picture == (250, 0, 0)).all(axis=-1))
-    upper = rows < (rows.min() + rows.max()) / 2
-    assert columns[upper].max() < columns[~upper].min()  # the first frame of the first strip, the last of the second
-    assert columns[upper].max() - columns[upper].min() == pytest.approx(1.25 * DPI, rel=0.05)
-
-
-def test_frames_that_are_not_square_keep_their_shape(tmp_path: Path) -> None:
-    frames = np.full((2, 10, 20, 3), (250, 0, 0), np.uint8)
-    draw_filmstrip([Strip(frames[:1], "wide")], tmp_path / "strip.png", "title")
-    rows, columns = np.nonzero((pixels(tmp_path / "strip.png") == (250, 0, 0)).all(axis=-1))
-    assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(2, rel=0.05)
 
 
 @pytest.mark.parametrize("success_step", [None, 7])

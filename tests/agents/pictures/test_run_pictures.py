@@ -9,12 +9,12 @@ import pytest
 
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.pictures import run_pictures
-from mvr_agents.pictures.figures import Strip
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.filming import Camera, CameraRig, FilmedEpisode
+from mvr_wrappers.filming.filmstrip import Strip
 from mvr_wrappers.tasks.registry import get_task
 from tests.support.tiny_task import learned_engine
 
@@ -44,16 +44,18 @@ def test_the_filmstrip_has_the_best_and_the_worst_clip_of_each_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Strip] = []
-    monkeypatch.setattr(run_pictures, "draw_filmstrip", lambda strips, path, title: drawn.extend(strips))
+    monkeypatch.setattr(run_pictures, "save_filmstrip", lambda path, title, strips: drawn.extend(strips))
     gallery = Gallery()
     for name, (view, score) in enumerate([(0, 0.1), (1, 0.9), (0, 0.3), (0, 0.2)]):
         frames = np.full((1, 2, 4, 4, 3), name, np.uint8)
         gallery.add([Clip(np.zeros((8, 3), np.float32), frames, np.array([view]))], [np.array([score], np.float32)])
     run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path))
     run_pictures.draw_clips(run, get_task("tiny"), gallery, CameraRig.ring(azimuths=(0, 90)))
-    assert [(int(strip.frames[0, 0, 0, 0]), strip.label) for strip in drawn] == [
-        *((2, "best, score 0.300\nazimuth 0°"), (1, "best, score 0.900\nazimuth 90°")),
-        *((0, "worst, score 0.100\nazimuth 0°"), (1, "worst, score 0.900\nazimuth 90°")),
+    assert [(int(strip.frames[0, 0, 0, 0]), strip.caption) for strip in drawn] == [
+        (2, ("best, score 0.300", "azimuth 0°")),
+        (1, ("best, score 0.900", "azimuth 90°")),
+        (0, ("worst, score 0.100", "azimuth 0°")),
+        (1, ("worst, score 0.900", "azimuth 90°")),
     ]
 
 

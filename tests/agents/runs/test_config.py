@@ -13,13 +13,13 @@ from mvr_wrappers.tasks.registry import get_task
 def test_values_come_from_task_and_preset() -> None:
     config = TrainConfig.for_task("window-close-v3", preset="demo")
     spec = get_task("window-close-v3", "demo")
-    assert config.learner == spec.agent
+    assert config.hyperparameters == spec.agent
     assert (config.clip, config.schedule, config.prompt) == (spec.clip, spec.schedule, spec.prompt)
-    assert TrainConfig.for_task("window-close-v3").learner["steps"] == 1_000_000
+    assert TrainConfig.for_task("window-close-v3").hyperparameters["steps"] == 1_000_000
 
 
 def test_overrides_reach_the_task() -> None:
-    config = TrainConfig.for_task("tiny", weight=0.5, clip={"stride": 2}, learner={"batch_size": 8}, seed=9)
+    config = TrainConfig.for_task("tiny", weight=0.5, clip={"stride": 2}, hyperparameters={"batch_size": 8}, seed=9)
     spec = config.task_spec()
     assert (spec.weight, spec.clip.stride, spec.clip.length) == (0.5, 2, 8)
     assert spec.agent["batch_size"] == 8 and spec.agent["n_critics"] == 2
@@ -36,8 +36,8 @@ def test_bad_values_are_named() -> None:
     with pytest.raises(ConfigError, match="weight"):
         TrainConfig.for_task("tiny", weight=-1.0)
     with pytest.raises(ConfigError, match="steps"):
-        TrainConfig.for_task("tiny", learner={"steps": "many"})
-    with pytest.raises(ConfigError, match=r"seed is -1.*from 0"):
+        TrainConfig.for_task("tiny", hyperparameters={"steps": "many"})
+    with pytest.raises(ConfigError, match=r"tiny\.seed: .*greater than or equal to 0, got -1"):
         TrainConfig.for_task("tiny", seed=-1)
     with pytest.raises(ConfigError, match=r"threads is 0.*at least 1"):
         TrainConfig.for_task("tiny", threads=0)
@@ -48,4 +48,4 @@ def test_bad_values_are_named() -> None:
 @pytest.mark.parametrize("key", ["steps", "n_envs", "batch_size", "train_freq", "eval_every", "eval_episodes"])
 def test_counts_of_nothing_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"agent\.{key}: .*greater than 0, got 0"):
-        TrainConfig.for_task("tiny", learner={key: 0})
+        TrainConfig.for_task("tiny", hyperparameters={key: 0})

@@ -12,7 +12,7 @@ from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 
 def test_the_first_asks_and_the_second_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), stop_on_interrupt() as stop:
+    with pytest.raises(KeyboardInterrupt), stop_on_interrupt() as stop:  # noqa: PT012 - the last line raises
         assert not stop
         signal.raise_signal(signal.SIGINT)
         assert stop

@@ -36,6 +36,18 @@ def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     assert {len(column) for column in read_metrics(tmp_path / "metrics.csv").values()} == {0}
 
 
+def test_columns_are_read_by_name(tmp_path: Path) -> None:
+    """One that this version does not know is left out; one that is missing holds what a row has without it."""
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,future,eval_return,seconds\n0,9,1.5,0.5\n10,,,2\n")
+    table = read_metrics(path)
+    assert tuple(table) == COLUMNS
+    assert (table["step"].tolist(), table["seconds"].tolist()) == ([0, 10], [0.5, 2])
+    np.testing.assert_array_equal(table["eval_return"], [1.5, np.nan])
+    assert table["updates"].tolist() == table["learner_seconds"].tolist() == [0, 0]
+    assert np.isnan(table["vlm_reward"]).all()
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no .*absent\.csv"):
         read_metrics(tmp_path / "absent.csv")

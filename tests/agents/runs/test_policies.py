@@ -9,9 +9,10 @@ import pytest
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.runs.evaluate import evaluate
 from mvr_agents.runs.policies import make_policy, random_policy
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
+from tests.support.tiny_env import TinyEnv
 
 
 def test_the_random_policy_repeats_for_its_seed_and_leaves_the_space_alone() -> None:
@@ -27,7 +28,7 @@ def test_the_random_policy_repeats_for_its_seed_and_leaves_the_space_alone() -> 
 def test_the_scripted_policy_closes_the_window() -> None:
     spec = get_task("window-close-v3")
     env = make_task_env(spec, max_episode_steps=200)
-    policy = make_policy("scripted", spec, env.action_space, seed=0)
+    policy = make_policy("scripted", spec, env, seed=0)
     result = evaluate(env, policy, episodes=1)
     assert result.success_rate == 1
     env.close()
@@ -35,10 +36,10 @@ def test_the_scripted_policy_closes_the_window() -> None:
 
 def test_policies_that_cannot_be_are_refused() -> None:
     spec = get_task("tiny")
-    space = gym.spaces.Box(-1, 1, (2,))
+    env = TinyEnv()
     with pytest.raises(ConfigError, match="tiny has no scripted policy"):
-        make_policy("scripted", spec, space, seed=0)
+        make_policy("scripted", spec, env, seed=0)
     with pytest.raises(ConfigError, match="there is no policy 'randm'"):
-        make_policy("randm", spec, space, seed=0)
+        make_policy("randm", spec, env, seed=0)
     with pytest.raises(ConfigError, match="not a run directory"):
-        make_policy("tests", spec, space, seed=0)
+        make_policy("tests", spec, env, seed=0)

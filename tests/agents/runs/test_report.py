@@ -37,21 +37,24 @@ def render(run: RunDirectory) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path, learner={"steps": 200}))
+    run = RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path, hyperparameters={"steps": 200}))
     writer = MetricsWriter(run.metrics)
     writer.write(MetricsRow(step=0, seconds=2.0, eval_return=-50.0, eval_success=0.1, eval_seconds=2.0))
     writer.write(MetricsRow(step=100, seconds=5.0, vlm_reward=-0.75, updates=1, clips_scored=30))
     writer.write(
         MetricsRow(
-            *(200, 10.0),
-            **{"eval_return": -20.0, "eval_success": 0.6, "vlm_reward": -0.25, "updates": 2, "clips_scored": 1234},
-            **{
-                "learner_seconds": 3.0,
-                "film_seconds": 1.0,
-                "score_seconds": 0.5,
-                "update_seconds": 0.5,
-                "eval_seconds": 4.0,
-            },
+            step=200,
+            seconds=10.0,
+            eval_return=-20.0,
+            eval_success=0.6,
+            vlm_reward=-0.25,
+            updates=2,
+            clips_scored=1234,
+            learner_seconds=3.0,
+            film_seconds=1.0,
+            score_seconds=0.5,
+            update_seconds=0.5,
+            eval_seconds=4.0,
         )
     )
     return run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,11 +13,12 @@ import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.errors import ConfigError, UnknownNameError
+from mvr_wrappers.settings import ClipSettings, ScheduleSettings
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    return TrainConfig.for_task("tiny", seed=3, outputs=tmp_path / "outputs", learner={"steps": 70})
+    return TrainConfig.for_task("tiny", seed=3, outputs=tmp_path / "outputs", hyperparameters={"steps": 70})
 
 
 def test_the_configuration_is_read_back(config: TrainConfig) -> None:
@@ -27,10 +30,11 @@ def test_the_configuration_is_read_back(config: TrainConfig) -> None:
 def test_config_yaml_says_what_the_run_was_made_with(config: TrainConfig) -> None:
     document = yaml.safe_load(RunDirectory.create(config).config.read_text())
     assert document["config"]["seed"] == 3
-    assert document["config"]["learner"]["steps"] == 70
+    assert document["config"]["hyperparameters"]["steps"] == 70
     assert document["task"]["make"]["id"] == "Tiny-v0"
     assert {"python", "torch", "gymnasium", "mvr-wrappers"} <= set(document["versions"])
-    assert set(document) == {"config", "task", "started", "git", "versions"}
+    assert set(document) == {"format", "config", "task", "started", "git", "versions"}
+    assert document["format"] == 2
 
 
 def test_runs_of_one_second_get_folders_of_their_own(config: TrainConfig) -> None:
@@ -60,6 +64,46 @@ def test_a_mistake_in_config_yaml_is_named(config: TrainConfig) -> None:
         run.read_config()
     run.config.write_text("[]")
     with pytest.raises(ConfigError, match="config is missing"):
+        run.read_config()
+
+
+def rewrite(run: RunDirectory, change: Callable[[Any], object]) -> None:
+    document = yaml.safe_load(run.config.read_text())
+    change(document)
+    run.config.write_text(yaml.safe_dump(document))
+
+
+def test_a_config_of_the_first_format_is_read(config: TrainConfig) -> None:
+    """It had neither a number of its format nor `layer_norm`, and another name for the hyper-parameters."""
+    run = RunDirectory.create(config)
+
+    def change(document: Any) -> None:
+        del document["format"]
+        document["config"]["learner"] = document["config"].pop("hyperparameters")
+        del document["config"]["learner"]["layer_norm"]
+
+    rewrite(run, change)
+    with pytest.warns(UserWarning, match=r"without hyperparameters\.layer_norm: taken from preset default"):
+        assert run.read_config() == config
+
+
+def test_missing_keys_are_those_of_the_preset(tmp_path: Path) -> None:
+    config = TrainConfig.for_task("window-close-v3", preset="demo", outputs=tmp_path, weight=0.25)
+    run = RunDirectory.create(config)
+
+    def change(document: Any) -> None:
+        del document["config"]["clip"]["film_every"], document["config"]["schedule"]
+
+    rewrite(run, change)
+    assert config.clip.film_every != ClipSettings().film_every and config.schedule != ScheduleSettings()
+    with pytest.warns(UserWarning, match=r"without (clip\.film_every, schedule|schedule, clip\.film_every)"):
+        assert run.read_config() == config
+
+
+def test_a_config_of_a_newer_version_is_refused(config: TrainConfig) -> None:
+    run = RunDirectory.create(config)
+    rewrite(run, lambda document: document.update(format=3))
+    with pytest.raises(ConfigError, match=r"has format 3, .* update mvr-wrappers"):
         run.read_config()
 
 

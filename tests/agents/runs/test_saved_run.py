@@ -8,21 +8,21 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents import cli
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.policies import make_policy
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
+from mvr_agents.training import train
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task
-from tests.agents.runs.test_training import config
+from tests.support.tiny_env import TinyEnv
+from tests.support.tiny_run import tiny_config
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(config(tmp_path_factory.mktemp("outputs"), learner={"steps": 80}), progress=False)
+    return train(tiny_config(tmp_path_factory.mktemp("outputs"), hyperparameters={"steps": 80}), progress=False)
 
 
 def test_evaluation_repeats_the_last_one_of_training(run: RunDirectory) -> None:
@@ -40,12 +40,16 @@ def test_mvr_eval_prints_and_films(run: RunDirectory, capsys: pytest.CaptureFixt
     assert (run.path / "episode.mp4").is_file() and (run.path / "episode.png").is_file()
 
 
-def test_a_run_is_a_policy_of_tasks_with_its_actions(run: RunDirectory) -> None:
-    space = gym.spaces.Box(-1, 1, (2,), np.float32)
-    action = make_policy(str(run.path), get_task("tiny"), space, seed=0, device="cpu")(np.zeros(4))
-    assert space.contains(action)
-    with pytest.raises(ConfigError, match=r"trained on tiny, whose .* are not those of hammer-v3"):
-        make_policy(str(run.path), get_task("hammer-v3"), gym.spaces.Box(-1, 1, (4,)), seed=0)
+def test_a_run_is_a_policy_of_tasks_with_its_spaces(run: RunDirectory) -> None:
+    env = TinyEnv()
+    action = make_policy(str(run.path), get_task("tiny"), env, seed=0, device="cpu")(np.zeros(4))
+    assert env.action_space.contains(action)
+    env.observation_space = gym.spaces.Box(-1, 1, (39,), np.float64)
+    with pytest.raises(ConfigError, match=r"trained on tiny, whose observations are not those of hammer-v3"):
+        make_policy(str(run.path), get_task("hammer-v3"), env, seed=0)
+    env.action_space = gym.spaces.Box(-1, 1, (4,), np.float32)
+    with pytest.raises(ConfigError, match=r"trained on tiny, whose actions are not those of hammer-v3"):
+        make_policy(str(run.path), get_task("hammer-v3"), env, seed=0)
 
 
 def test_a_run_without_an_agent_is_refused(run: RunDirectory, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ pytest.importorskip("stable_baselines3")
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import torch as th
 
@@ -37,10 +38,45 @@ def test_activations_in_any_words(word):
     assert PolicyOptions.parse({"activation_fn": word}).actor(1).activation is jnp.tanh
 
 
-def test_words_of_torch_for_the_optimizer():
-    words = {"optimizer_class": th.optim.AdamW, "optimizer_kwargs": {"betas": (0.8, 0.9), "weight_decay": 0.1}}
-    spec = PolicyOptions.parse(words).optimizer()
-    assert spec.factory is optax.adamw and dict(spec.options) == {"b1": 0.8, "b2": 0.9, "weight_decay": 0.1}
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (th.optim.Adam, {}),
+        (th.optim.Adam, {"betas": (0.5, 0.9), "eps": 1e-2}),
+        (th.optim.AdamW, {}),
+        (th.optim.AdamW, {"weight_decay": 0.3, "betas": (0.8, 0.9)}),
+        (th.optim.RMSprop, {}),
+        (th.optim.RMSprop, {"alpha": 0.9, "eps": 0.1, "momentum": 0.5}),
+        (th.optim.RMSprop, {"centered": True, "eps": 1e-3}),
+        (th.optim.SGD, {}),
+        (th.optim.SGD, {"momentum": 0.9}),
+        (th.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_names_of_torch_are_the_optimizers_of_torch(kind, words):
+    """Over 200 steps of a changing learning rate, with gradients of many sizes and long rows of zeros among them."""
+    rng = np.random.default_rng(0)
+    gradients = rng.normal(size=(200, 3)) * [1e-3, 1.0, 30.0]
+    gradients[50:120] = 0.0
+    rates = np.linspace(3e-2, 1e-3, len(gradients)).tolist()
+    parameter = th.nn.Parameter(th.tensor([2.0, -1.0, 0.5]))
+    theirs = kind([parameter], lr=rates[0], **words)
+    ours = PolicyOptions.parse({"optimizer_class": kind, "optimizer_kwargs": words}).optimizer().build()
+    values = jnp.array([2.0, -1.0, 0.5])
+    state, descend = ours.init(values), jax.jit(ours.update)
+    for gradient, rate in zip(gradients.astype(np.float32), rates, strict=True):
+        theirs.param_groups[0]["lr"] = rate
+        parameter.grad = th.tensor(gradient)
+        theirs.step()
+        direction, state = descend(gradient, state, values)
+        values = values + rate * direction
+    np.testing.assert_allclose(values, parameter.detach(), rtol=1e-4, atol=1e-5)
+    assert np.abs(np.asarray(values) - [2.0, -1.0, 0.5]).max() > 0.05
+
+
+def test_names_of_optax_keep_its_defaults():
+    spec = PolicyOptions.parse({"optimizer_class": optax.adamw, "optimizer_kwargs": {"b1": 0.8}}).optimizer()
+    assert spec.factory is optax.adamw and dict(spec.options) == {"b1": 0.8}
 
 
 def test_equal_words_give_equal_networks():
@@ -81,5 +117,6 @@ def test_bad_activations_and_optimizers_are_refused():
         PolicyOptions.parse({"activation_fn": "rleu"}).actor(1)
     with pytest.raises(ConfigError, match="do not fit optax"):
         PolicyOptions.parse({"optimizer_kwargs": {"momentum": 0.9}}).optimizer()
-    with pytest.raises(ConfigError, match="do not fit optax"):
-        PolicyOptions.parse({"optimizer_class": th.optim.LBFGS}).optimizer()
+    for kind, words in ((th.optim.LBFGS, {}), (th.optim.Adam, {"weight_decay": 0.1}), (th.optim.SGD, {"dampening": 1})):
+        with pytest.raises(ConfigError, match="do not fit optax"):
+            PolicyOptions.parse({"optimizer_class": kind, "optimizer_kwargs": words}).optimizer()

@@ -1,4 +1,4 @@
-"""TQCPolicy of the JAX learner: predicting, saving, gSDE."""
+"""TQCPolicy of the JAX TQC: predicting, saving, gSDE."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_state_dict_round_trip():
     source, target = policy(0, normalize_observations=True), policy(1, normalize_observations=True)
     saved = source.state_dict()
     assert all(isinstance(part, th.Tensor) for part in saved.values())
-    assert {"learner.log_ent_coef", "learner.key", "rollout.key", "rollout.statistics.mean"} < set(saved)
+    assert {"train_state.log_ent_coef", "train_state.key", "rollout.key", "rollout.statistics.mean"} < set(saved)
     target.load_state_dict(saved)
     for name, part in target.state_dict().items():
         assert th.equal(part, saved[name]), name
@@ -75,19 +75,19 @@ def test_state_dict_round_trip():
 def test_what_is_loaded_is_a_copy():
     source = policy()
     saved = source.state_dict()
-    saved["learner.actor.params.Linear_0.bias"] += 1
+    saved["train_state.actor.params.Linear_0.bias"] += 1
     target = policy()
     target.load_state_dict(saved)
     before = target.predict(np.ones(3), deterministic=True)[0]
-    saved["learner.actor.params.Linear_0.bias"] += 1
+    saved["train_state.actor.params.Linear_0.bias"] += 1
     np.testing.assert_array_equal(target.predict(np.ones(3), deterministic=True)[0], before)
     assert not np.array_equal(source.predict(np.ones(3), deterministic=True)[0], before)
 
 
 def test_parts_may_be_loaded_unless_strict():
-    target, part = policy(), {"learner.log_ent_coef": th.tensor(-1.5)}
+    target, part = policy(), {"train_state.log_ent_coef": th.tensor(-1.5)}
     target.load_state_dict(part, strict=False)
-    assert float(target.learner.log_ent_coef) == -1.5
+    assert float(target.train_state.log_ent_coef) == -1.5
     with pytest.raises(ConfigError, match="missing"):
         target.load_state_dict(part)
 
@@ -95,7 +95,7 @@ def test_parts_may_be_loaded_unless_strict():
 def test_other_networks_are_not_loaded():
     with pytest.raises(ConfigError, match=r"unknown .*LayerNorm_0"):
         policy().load_state_dict(policy(layer_norm=True).state_dict())
-    with pytest.raises(ConfigError, match="shape of learner"):
+    with pytest.raises(ConfigError, match="shape of train_state"):
         policy().load_state_dict(policy(n_quantiles=7).state_dict())
 
 
@@ -130,8 +130,8 @@ def test_loading_leaves_the_random_key_of_gsde():
 
 def test_log_ent_coef():
     assert log_ent_coef("auto") == (True, 0.0)
-    assert log_ent_coef("auto_0.1") == (True, pytest.approx(math.log(0.1)))
-    assert log_ent_coef(0.2) == (False, pytest.approx(math.log(0.2)))
+    assert log_ent_coef("auto_0.1") == pytest.approx((True, math.log(0.1)))
+    assert log_ent_coef(0.2) == pytest.approx((False, math.log(0.2)))
     assert log_ent_coef(0) == (False, -math.inf)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,16 @@ pytest.importorskip("stable_baselines3")
 import jax
 import jax.numpy as jnp
 
-from mvr_agents.tqc import distributions
-from mvr_agents.tqc import programs as compiled
+from mvr_agents.tqc import distributions, programs
 from mvr_agents.tqc.networks import Actor, stacked_critics
 from mvr_agents.tqc.normalise import Normaliser, Statistics
 from mvr_agents.tqc.programs import RolloutState
 from mvr_agents.tqc.storage import Filled, Staged, Storage, sample, storage_shapes
-from mvr_agents.tqc.update import Hyper, LearnerSpec, init_learner, update
+from mvr_agents.tqc.update import Hyper, TQCSpec, init_state, update
 
 R, E, D, A = 8, 2, 3, 1
 HYPER = Hyper(learning_rate=1e-3, gamma=0.98, tau=0.01, target_entropy=-1.0)
-SPEC = LearnerSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
+SPEC = TQCSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
 
 
 @pytest.fixture
@@ -33,24 +33,24 @@ def storage(rng) -> Storage:
 
 
 def start():
-    return init_learner(SPEC, jax.random.PRNGKey(0), D, math.log(0.5))
+    return init_state(SPEC, jax.random.PRNGKey(0), D, math.log(0.5))
 
 
 def train(state, storage, gradient_steps, scales=None):
     filled = Filled(np.int32(R), np.int32(R - 1))
-    return compiled.train(SPEC, state, storage, filled, scales or Normaliser(), HYPER, gradient_steps, 16, 1)
+    return programs.train(SPEC, state, storage, filled, scales or Normaliser(), HYPER, gradient_steps, 16, 1)
 
 
 def test_train_equals_single_updates(storage):
-    state, report = train(start(), storage, 3)
+    state, outcome = train(start(), storage, 3)
     expected, total, one = start(), 0.0, jax.jit(update, static_argnums=0)
     for _ in range(3):
         key, sample_key = jax.random.split(expected.key)
         batch = sample(storage, Filled(R, R - 1), sample_key, 16, 1, HYPER.gamma, Normaliser())
         expected, losses = one(SPEC, HYPER, expected._replace(key=key), batch)
         total += float(losses.critic)
-    assert int(report.updates) == int(state.updates) == 3 and report.finite.all()
-    assert float(report.losses.critic) == pytest.approx(total, rel=1e-5)
+    assert int(outcome.updates) == int(state.updates) == 3 and outcome.finite.all()
+    assert float(outcome.losses.critic) == pytest.approx(total, rel=1e-5)
     for name in ("actor", "critics", "targets", "log_ent_coef"):
         ours, theirs = getattr(state, name), getattr(expected, name)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours, theirs)
@@ -59,15 +59,15 @@ def test_train_equals_single_updates(storage):
 def test_nothing_is_learned_from_a_batch_that_is_not_finite(storage):
     broken = storage._replace(task_rewards=storage.task_rewards.at[:, 0].set(jnp.nan))
     before = jax.tree.map(np.array, start())
-    state, report = train(start(), broken, 5)
-    assert int(report.updates) == 0
-    np.testing.assert_array_equal(report.finite, [True, True, False, True, True])
+    state, outcome = train(start(), broken, 5)
+    assert int(outcome.updates) == 0
+    np.testing.assert_array_equal(outcome.finite, [True, True, False, True, True])
     for name in set(before._fields) - {"key"}:
         jax.tree.map(np.testing.assert_array_equal, getattr(state, name), getattr(before, name))
 
 
 def test_train_normalises_what_it_samples(storage):
-    statistics = Statistics(jnp.float32(100), jnp.zeros(D), jnp.full(D, 4.0))
+    statistics = Statistics(jnp.int32(100), jnp.zeros(D), jnp.full(D, 4.0))
     halved = storage._replace(observations=storage.observations / 2, next_observations=storage.next_observations / 2)
     (ours, _), (theirs, _) = train(start(), storage, 2, statistics), train(start(), halved, 2)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours.critics, theirs.critics)
@@ -75,13 +75,14 @@ def test_train_normalises_what_it_samples(storage):
 
 def test_act_writes_the_row_that_waits(storage):
     before = np.array(storage.observations)
-    staged = Staged(np.int32(3), np.ones((E, D)), np.zeros((E, D)), np.zeros((E, A)), np.zeros((4, E), np.float32))
+    staged = Staged(np.int32(3), jnp.ones((E, D)), jnp.zeros((E, D)), jnp.zeros((E, A)), np.zeros((4, E), np.float32))
     rollout = RolloutState(jax.random.PRNGKey(1), None, None)
     params, observations = start().actor, jnp.ones((E, D))
-    actions, after, written = compiled.act(SPEC.actor, params, rollout, observations, False, storage, staged)
+    actions, after, written = programs.act(SPEC.actor, params, rollout, observations, False, storage, staged)
     noise_key = jax.random.split(jax.random.PRNGKey(1), 3)[1]
     noise = jax.random.normal(noise_key, (E, A))
-    expected = distributions.explore(SPEC.actor.apply(params, observations), noise)
+    output: Any = SPEC.actor.apply(params, observations)
+    expected = distributions.explore(output, noise)
     np.testing.assert_allclose(actions, expected, atol=1e-6)
     np.testing.assert_array_equal(written.observations[3], np.ones((E, D)))
     np.testing.assert_array_equal(np.delete(written.observations, 3, axis=0), np.delete(before, 3, axis=0))
@@ -91,7 +92,7 @@ def test_act_writes_the_row_that_waits(storage):
 def test_warm_up_is_uniform():
     params, observations = start().actor, jnp.ones((1_000, D))
     rollout = RolloutState(jax.random.PRNGKey(2), None, None)
-    actions, _, nothing = compiled.act(SPEC.actor, params, rollout, observations, True, None, None)
+    actions, _, nothing = programs.act(SPEC.actor, params, rollout, observations, True, None, None)
     assert nothing is None and np.abs(actions).max() <= 1
     np.testing.assert_allclose(np.histogram(actions, 4, (-1, 1))[0] / 1_000, 0.25, atol=0.06)
 
@@ -99,24 +100,25 @@ def test_warm_up_is_uniform():
 def test_acting_gathers_statistics_and_predicting_does_not():
     params, observations = start().actor, jnp.asarray(np.random.default_rng(0).normal(size=(4, D)) * 5, jnp.float32)
     rollout = RolloutState(jax.random.PRNGKey(3), Statistics.empty(D), None)
-    _, after, _ = compiled.act(SPEC.actor, params, rollout, observations, False, None, None)
+    _, after, _ = programs.act(SPEC.actor, params, rollout, observations, False, None, None)
     assert float(after.statistics.count) == 4
     np.testing.assert_allclose(after.statistics.mean, observations.mean(0), rtol=1e-5)
-    actions, key = compiled.predict(SPEC.actor, params, after, observations, True)
+    actions, key = programs.predict(SPEC.actor, params, after, observations, True)
     normalised = (observations - observations.mean(0)) / observations.std(0)
-    np.testing.assert_allclose(actions, distributions.mode(SPEC.actor.apply(params, normalised)), atol=1e-5)
+    output: Any = SPEC.actor.apply(params, normalised)
+    np.testing.assert_allclose(actions, distributions.mode(output), atol=1e-5)
     np.testing.assert_array_equal(key, after.key)
 
 
 def test_predicting_with_gsde_falls_back_to_one_matrix():
     actor = Actor(A, (8,), use_sde=True)
     params = actor.init(jax.random.PRNGKey(0), jnp.zeros((1, D)))
-    _, noise = compiled.draw_noise(actor, jax.random.PRNGKey(1), E)
+    _, noise = programs.draw_noise(actor, jax.random.PRNGKey(1), E)
     assert noise.shape == (E, 8, A)
     rollout = RolloutState(jax.random.PRNGKey(1), None, noise)
     observations = jnp.ones((E + 1, D))
-    three, _ = compiled.predict(actor, params, rollout, observations, False)
-    two, _ = compiled.predict(actor, params, rollout, observations[:E], False)
+    three, _ = programs.predict(actor, params, rollout, observations, False)
+    two, _ = programs.predict(actor, params, rollout, observations[:E], False)
     np.testing.assert_allclose(three, np.broadcast_to(three[0], three.shape), rtol=1e-6)
     np.testing.assert_allclose(two[0], three[0], rtol=1e-5)
     assert abs(float(two[1, 0] - two[0, 0])) > 1e-6
@@ -124,18 +126,19 @@ def test_predicting_with_gsde_falls_back_to_one_matrix():
 
 def test_a_program_is_compiled_once_for_equal_networks(storage):
     train(start(), storage, 1)
-    size = compiled.train._cache_size()
-    again = LearnerSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
+    program: Any = programs.train  # the type that JAX declares knows no caches
+    size = program._cache_size()
+    again = TQCSpec(Actor(A, (8,)), stacked_critics(2, n_quantiles=4, net_arch=(8,)), 2, 1)
     filled = Filled(np.int32(3), np.int32(2))
     hyper = HYPER._replace(learning_rate=1e-4, gamma=0.5)
-    compiled.train(again, start(), storage, filled, Normaliser(), hyper, 7, 16, 1)
-    assert compiled.train._cache_size() == size
+    programs.train(again, start(), storage, filled, Normaliser(), hyper, 7, 16, 1)
+    assert program._cache_size() == size
 
 
 def test_the_state_and_the_storage_are_not_copied(storage):
     state = start()
     train(state, storage, 1)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
-    staged = Staged(np.int32(0), np.ones((E, D)), np.zeros((E, D)), np.zeros((E, A)), np.zeros((4, E), np.float32))
+    staged = Staged(np.int32(0), jnp.ones((E, D)), jnp.zeros((E, D)), jnp.zeros((E, A)), np.zeros((4, E), np.float32))
     where = storage.observations.unsafe_buffer_pointer()
-    assert compiled.store(storage, staged).observations.unsafe_buffer_pointer() == where
+    assert programs.store(storage, staged).observations.unsafe_buffer_pointer() == where

@@ -24,12 +24,13 @@ from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.sb3 import RelabelReplayBuffer, RewardLogger, make_vec_env
-from tests.sb3.test_replay import fill
-from tests.sb3.test_vec_env import LASTS, drive, publish, shaped
-from tests.support.tiny_task import NEVER, learned_engine
+from tests.support.known import present
+from tests.support.tiny_task import NEVER, learned_engine, publish
+from tests.support.vec_drives import LASTS, drive, fill, shaped
 
-SMALL = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, "device": "cpu"}
-NETWORKS = {"policy_kwargs": {"net_arch": [8], "n_quantiles": 4}}
+SMALL: dict[str, Any] = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, "device": "cpu"}
+Spaces = tuple[int, Any, Any, str, int]  # what a buffer is made for
+NETWORKS: dict[str, Any] = {"policy_kwargs": {"net_arch": [8], "n_quantiles": 4}}
 
 
 def filled(
@@ -38,7 +39,7 @@ def filled(
     """Returns buffers of both kinds with the same transitions, and their engine."""
     engine = learned_engine(rule)
     venv = shaped(engine, truncates, lasts)
-    spaces = (rows * len(lasts), venv.observation_space, venv.action_space, "cpu", len(lasts))
+    spaces: Spaces = (rows * len(lasts), venv.observation_space, venv.action_space, "cpu", len(lasts))
     ours, theirs = DeviceReplayBuffer(*spaces, engine=engine, **options), RelabelReplayBuffer(*spaces, engine=engine)
     fill([ours, theirs], venv, steps)
     return ours, theirs, engine
@@ -74,7 +75,8 @@ def test_twice_is_once(rule: str) -> None:
 
 
 def test_it_is_done_once_a_snapshot_and_compiled_once() -> None:
-    relabel.relabel.clear_cache()
+    program: Any = relabel.relabel  # the type that JAX declares knows no caches
+    program.clear_cache()
     buffer, _, engine = filled()
     before = buffer.sample(4) and buffer.storage
     buffer.sample(4)
@@ -84,7 +86,7 @@ def test_it_is_done_once_a_snapshot_and_compiled_once() -> None:
         buffer.relabel()
         assert buffer.storage is not before
         before = buffer.storage
-    assert relabel.relabel._cache_size() == 1
+    assert program._cache_size() == 1
 
 
 def test_before_the_first_update_nothing_is_added() -> None:
@@ -101,6 +103,15 @@ def test_without_an_engine_labels_stay() -> None:
     np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
 
 
+def test_an_engine_may_leave_labels_as_they_are() -> None:
+    buffer, theirs, _ = filled()
+    engine = learned_engine(relabel=False)
+    buffer.set_engine(engine)
+    publish(engine)
+    buffer.sample(4)
+    np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-6)
+
+
 def test_samples_carry_the_new_rewards() -> None:
     buffer, theirs, engine = filled(n_steps=3, gamma=0.9)
     buffer.sample(4)
@@ -108,10 +119,11 @@ def test_samples_carry_the_new_rewards() -> None:
     theirs.relabel()
     rewards = {row.tobytes(): sum_ for row, sum_ in zip(*flat(theirs), strict=True)}
     batch = buffer.sample(64)
-    alone = batch.discounts.numpy()[:, 0] == pytest.approx(0.9)
+    alone = present(batch.discounts).numpy()[:, 0] == pytest.approx(0.9)
     short = batch.observations.numpy()[alone | (batch.dones.numpy()[:, 0] > 0)]
     assert len(short)
-    single = DeviceReplayBuffer(90, buffer.observation_space, buffer.action_space, "cpu", 3, engine=engine)
+    spaces: Spaces = (90, buffer.observation_space, buffer.action_space, "cpu", 3)
+    single = DeviceReplayBuffer(*spaces, engine=engine)
     single.storage, single.pos = buffer.storage, buffer.pos
     batch = single.sample(64)
     expected = [rewards[row.tobytes()] for row in batch.observations.numpy()]
@@ -126,10 +138,10 @@ def flat(buffer: RelabelReplayBuffer) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_state_function_of_jax_is_applied() -> None:
-    buffer, theirs, _ = filled(state_fn=lambda observation: -observation)
+    buffer, theirs, engine = filled(state_fn=lambda observation: -observation)
     theirs._state_fn = None
     theirs._read = type(theirs._read)(theirs.observation_space, lambda observation: -observation)
-    theirs.set_engine(theirs.engine)
+    theirs.set_engine(engine)
     buffer.relabel()
     theirs.relabel()
     np.testing.assert_allclose(buffer.storage.shaping, theirs.shaping, rtol=1e-4, atol=1e-5)
@@ -154,8 +166,9 @@ def test_a_saved_buffer_has_no_engine_and_gets_the_old_ones() -> None:
 
 def labels(model: TQC) -> tuple[np.ndarray, np.ndarray]:
     """Returns the shaping of all transitions that were there at the last training, and their observations."""
-    model.replay_buffer.flush()
-    storage, rows = model.replay_buffer.storage, model.replay_buffer.size()
+    buffer = present(model.replay_buffer)
+    buffer.flush()
+    storage, rows = buffer.storage, buffer.size()
     return np.asarray(storage.shaping[:rows]).ravel(), np.asarray(storage.observations[:rows]).reshape(-1, 4)
 
 
@@ -174,7 +187,7 @@ def test_tqc_follows_a_learning_engine() -> None:
     venv = make_vec_env("MVR/tiny", n_envs=2, seed=0)
     model = TQC("MlpPolicy", venv, **SMALL, **NETWORKS).learn(200, callback=RewardLogger())
     assert venv.engine.version == 2
-    model.replay_buffer.relabel()
+    present(model.replay_buffer).relabel()
     shaping, states = labels(model)
     np.testing.assert_allclose(shaping, venv.engine.shape(states), rtol=1e-4, atol=1e-5)
 
@@ -184,16 +197,16 @@ def test_an_engine_may_be_named_or_refused(tmp_path: Any) -> None:
     other = learned_engine(weight=0.3)
     kwargs = {"engine": other}
     model = TQC("MlpPolicy", venv, replay_buffer_kwargs=kwargs, **SMALL, **NETWORKS).learn(60, RewardLogger())
-    assert model.replay_buffer.engine is other and kwargs == {"engine": other}
+    assert present(model.replay_buffer).engine is other and kwargs == {"engine": other}
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "buffer")
     again = TQC.load(tmp_path / "model", env=venv)
     again.learn(4, RewardLogger(), reset_num_timesteps=False)
-    assert again.replay_buffer.engine is venv.engine
+    assert present(again.replay_buffer).engine is venv.engine
     again.load_replay_buffer(tmp_path / "buffer")
-    assert again.replay_buffer.engine is venv.engine and again.replay_buffer.size() == 30
+    assert present(again.replay_buffer).engine is venv.engine and present(again.replay_buffer).size() == 30
     never = TQC("MlpPolicy", venv, replay_buffer_kwargs={"engine": None}, **SMALL, **NETWORKS).learn(60, RewardLogger())
-    assert never.replay_buffer.engine is None
+    assert present(never.replay_buffer).engine is None
     before = labels(never)[0]
     publish(venv.engine)
     never.train(1, 8)
@@ -203,9 +216,9 @@ def test_an_engine_may_be_named_or_refused(tmp_path: Any) -> None:
 def test_another_env_brings_its_engine() -> None:
     first, second = (make_vec_env("MVR/tiny", n_envs=2, engine=learned_engine(weight=w)) for w in (0.5, 0.2))
     model = TQC("MlpPolicy", first, **SMALL, **NETWORKS).learn(10)
-    assert model.replay_buffer.engine is first.engine
+    assert present(model.replay_buffer).engine is first.engine
     model.set_env(second)
-    assert model.replay_buffer.engine is second.engine
+    assert present(model.replay_buffer).engine is second.engine
 
 
 def test_single_envs_have_an_engine_too() -> None:
@@ -227,7 +240,7 @@ def test_each_prompt_is_relabelled_by_its_engine() -> None:
     engines[0].prompt, engines[1].prompt = "one", "two"
     group = EngineGroup(engines)
     venv = shaped(learned_engine(), lasts=(9, 12))
-    spaces = (60, venv.observation_space, venv.action_space, "cpu", 2)
+    spaces: Spaces = (60, venv.observation_space, venv.action_space, "cpu", 2)
     ours, theirs = DeviceReplayBuffer(*spaces, engine=group), RelabelReplayBuffer(*spaces, engine=group)
     before, taken = drive(venv, 20)
     for observations, (after, rewards, dones, infos) in zip(before, taken, strict=True):

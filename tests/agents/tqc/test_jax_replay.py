@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ pytest.importorskip("jax")
 pytest.importorskip("stable_baselines3")
 
 import jax
-import jax.numpy as jnp
 from gymnasium import spaces
 
 from mvr_agents.tqc import replay
 from mvr_agents.tqc.devices import describe_bytes, find_device, free_memory
-from mvr_agents.tqc.replay import DeviceReplayBuffer, Mirror
+from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers.errors import ConfigError
+from tests.support.known import present
 
 BOX = spaces.Box(-np.inf, np.inf, (3,), np.float64)
 ACTIONS = spaces.Box(-2, 2, (1,), np.float32)
@@ -28,11 +29,12 @@ def buffer(size: int = 8, n_envs: int = 2, **arguments) -> DeviceReplayBuffer:
     return DeviceReplayBuffer(size, BOX, ACTIONS, "cpu", n_envs, **arguments)
 
 
-def fill(target: DeviceReplayBuffer, steps: int, info: dict | None = None, done: bool = False) -> None:
+def fill(target: DeviceReplayBuffer, steps: int, info: dict[str, Any] | None = None, done: bool = False) -> None:
     for step in range(steps):
         observations = np.full((target.n_envs, 3), step, np.float64)
         rewards, dones = np.full(target.n_envs, float(step)), np.full(target.n_envs, done)
-        infos = [info or {}] * target.n_envs
+        said = {"task_reward": step - info["shaping"]} if info and "shaping" in info else {}
+        infos = [said | (info or {})] * target.n_envs
         target.add(observations, observations + 0.5, np.zeros((target.n_envs, 1)), rewards, dones, infos)
 
 
@@ -51,7 +53,7 @@ def test_the_last_row_waits_for_the_next_call():
     fill(target, 2)
     assert target.size() == 2
     np.testing.assert_array_equal(target.storage.task_rewards[:, 0], [0, 0, 0, 0])
-    assert target.staged.row == 1
+    assert present(target.staged).row == 1
     target.flush()
     np.testing.assert_array_equal(target.storage.task_rewards[:, 0], [0, 1, 0, 0])
     assert target.staged is None
@@ -65,6 +67,15 @@ def test_shaping_is_kept_apart():
     np.testing.assert_allclose(target.storage.task_rewards[:3, 0], [0.25, 1.25, 2.25])
     sampled = target.sample(100)
     np.testing.assert_allclose(sampled.rewards[:, 0], sampled.observations[:, 0])
+
+
+def test_an_env_that_calls_something_else_shaping_is_not_shaped():
+    target = buffer()
+    space = np.zeros((2, 3))
+    target.add(space, space, np.zeros((2, 1)), np.ones(2), np.zeros(2, bool), [{"shaping": 7.0}] * 2)
+    target.flush()
+    np.testing.assert_array_equal(target.storage.task_rewards[0], [1, 1])
+    np.testing.assert_array_equal(target.storage.shaping[0], [0, 0])
 
 
 @pytest.mark.parametrize("handled", [True, False])
@@ -118,6 +129,29 @@ def test_pickling_keeps_the_rows_and_no_more():
     assert loaded.pos == 4
 
 
+def test_a_cut_ends_the_newest_row_alone():
+    target = buffer()
+    target.cut()
+    assert target._storage is None  # nothing to end, nothing allocated
+    fill(target, 3)
+    target.cut()
+    np.testing.assert_array_equal(target.storage.ended, [[0, 0], [0, 0], [1, 1], [0, 0]])
+    assert not np.asarray(target.storage.terminated).any()
+    fill(target, 3)
+    target.cut()
+    np.testing.assert_array_equal(target.storage.ended[:, 0], [0, 1, 1, 0])
+
+
+def test_dones_may_be_numbers():
+    target = buffer()
+    zeros = np.zeros((2, 3))
+    outcomes: list[list[dict[str, Any]]] = [[{}, {}], [{"TimeLimit.truncated": True}, {}]]
+    for infos in outcomes:
+        target.add(zeros, zeros, np.zeros((2, 1)), np.zeros(2), np.array([1, 0]), infos)
+    target.flush()
+    np.testing.assert_array_equal(target.storage.terminated[:2], [[1, 0], [0, 0]])
+
+
 def test_an_empty_buffer_may_be_pickled():
     assert pickle.loads(pickle.dumps(buffer())).size() == 0
 
@@ -133,17 +167,6 @@ def test_reset_forgets():
 def test_what_cannot_work_is_refused(arguments):
     with pytest.raises(ConfigError, match=next(iter(arguments))):
         buffer(**arguments)
-
-
-def test_mirror_copies_once():
-    target, mirror = buffer(), Mirror()
-    host = np.ones((2, 3))
-    first = mirror.on_device(host, target)
-    assert mirror.on_device(host, target) is first
-    assert mirror.on_device(host.copy(), target) is not first
-    known = jnp.zeros((2, 3))
-    mirror.remember(host, known)
-    assert mirror.on_device(host, target) is known
 
 
 def test_what_is_put_is_a_copy():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from mvr_agents.tqc.normalise import Normaliser, Statistics
 from mvr_agents.tqc.storage import Filled, Staged, Storage, is_finite, sample, storage_shapes, write
+from tests.support.known import present
 
 R, E, D, A = 6, 2, 3, 1
 NONE = Normaliser()
@@ -26,9 +29,9 @@ def empty() -> Storage:
     return Storage(*(jnp.zeros(part.shape, part.dtype) for part in storage_shapes(R, E, D, A)))
 
 
-def staged(row: int, **outcomes) -> Staged:
+def staged(row: int, **outcomes: Any) -> Staged:
     """A row whose observations are 10 * row + env, so that they tell where they came from."""
-    observations = np.full((E, D), 10.0 * row, np.float32) + np.arange(E, dtype=np.float32)[:, None]
+    observations: Any = np.full((E, D), 10.0 * row, np.float32) + np.arange(E, dtype=np.float32)[:, None]
     names = ("task_rewards", "shaping", "terminated", "ended")
     parts = np.array([np.broadcast_to(outcomes.get(name, 0.0), E) for name in names], np.float32)
     return Staged(np.int32(row), observations, observations + 0.5, observations[:, :A] / 100, parts)
@@ -82,7 +85,8 @@ def test_n_step_returns_equal_stable_baselines3(rng, rows):
         row = staged(step % R, task_rewards=rewards - 1, shaping=1, terminated=ended & ~timeouts, ended=ended)
         storage = write(storage, row._replace(row=np.int32(step % R)))
         infos = [{"TimeLimit.truncated": bool(cut)} for cut in timeouts]
-        theirs.add(row.observations, row.next_observations, row.actions, rewards, ended, infos)
+        observed, following, acted = map(np.asarray, (row.observations, row.next_observations, row.actions))
+        theirs.add(observed, following, acted, rewards, ended, infos)
     filled = Filled(min(rows, R), (rows - 1) % R)
     batch = sample(storage, filled, jax.random.PRNGKey(2), 300, 3, 0.9, NONE)
     picked, envs = np.divmod(np.asarray(batch.observations[:, 0]).astype(int), 10)
@@ -95,12 +99,12 @@ def test_n_step_returns_equal_stable_baselines3(rng, rows):
         expected = own._get_samples(picked[mine])
         np.testing.assert_allclose(batch.rewards[mine], expected.rewards[:, 0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(batch.next_observations[mine], expected.next_observations)
-        bootstraps = expected.discounts * (1 - expected.dones)
+        bootstraps = present(expected.discounts) * (1 - expected.dones)
         np.testing.assert_allclose(batch.discounts[mine], bootstraps[:, 0], rtol=1e-5)
 
 
 def test_normaliser_equals_vec_normalize(rng):
-    env = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")] * 2), clip_obs=1.5, clip_reward=0.7)
+    env: Any = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")] * 2), clip_obs=1.5, clip_reward=0.7)
     env.reset()
     for _ in range(50):
         env.step(rng.uniform(-2, 2, (2, 1)).astype(np.float32))
@@ -118,11 +122,22 @@ def test_statistics_equal_those_of_all_at_once(rng):
     statistics = Statistics.empty(D)
     for part in np.split(observations, [1, 4, 11]):
         statistics = statistics.add(jnp.asarray(part, jnp.float32))
-    assert float(statistics.count) == 40
+    assert int(statistics.count) == 40
     np.testing.assert_allclose(statistics.mean, observations.mean(0), rtol=1e-4)
     np.testing.assert_allclose(statistics.variance, observations.var(0), rtol=1e-4)
     normalised = Normaliser.from_statistics(statistics).observations(jnp.asarray(observations, jnp.float32))
     np.testing.assert_allclose(normalised.std(0), 1.0, rtol=1e-3)
+
+
+def test_statistics_of_very_many_observations_stay_what_they_are():
+    many, ones = 2**24, jnp.ones((1, D))
+    statistics = Statistics(jnp.int32(many), jnp.zeros(D), jnp.ones(D))
+    for _ in range(3):
+        statistics = statistics.add(jnp.asarray([[1.0, -1.0, 0.0]]))
+    assert int(statistics.count) == many + 3  # float32 counts no further than 2^24
+    np.testing.assert_allclose(statistics.variance, 1.0, rtol=1e-6)
+    full = Statistics(jnp.int32(2**31 - 1), jnp.zeros(D), jnp.ones(D)).add(ones)
+    assert int(full.count) == 2**31 - 1
 
 
 @pytest.mark.parametrize("part", ["observations", "actions", "rewards", "next_observations"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -27,11 +28,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from mvr_agents import TQC
 from mvr_wrappers.errors import ConfigError, EnvError, NonFiniteError
 from mvr_wrappers.extras import install_command
+from tests.support.known import of_type, present
 
-SMALL = {"net_arch": [8], "n_quantiles": 4}
+SMALL: dict[str, Any] = {"net_arch": [8], "n_quantiles": 4}
 
 
-class Drift(gym.Env):
+class Drift(gym.Env[Any, Any]):
     """A point is pushed; its episodes terminate far out and are truncated after 12 steps."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
@@ -59,7 +61,7 @@ def envs(n: int = 1, **arguments) -> DummyVecEnv:
     return DummyVecEnv([lambda: Monitor(Drift(**arguments))] * n)
 
 
-def agent(env=None, policy_kwargs: dict | None = None, **arguments) -> TQC:
+def agent(env=None, policy_kwargs: dict[str, Any] | None = None, **arguments) -> TQC:
     arguments = {"learning_starts": 20, "batch_size": 8, "buffer_size": 400, "seed": 3, **arguments}
     return TQC("MlpPolicy", env or envs(), policy_kwargs={**SMALL, **(policy_kwargs or {})}, **arguments)
 
@@ -79,19 +81,21 @@ def test_what_is_stored_is_what_happened():
     """Observations, actions and outcomes of three envs, across terminations and time limits, against a plain record."""
     env = envs(3)
     model = agent(env, learning_starts=10, train_freq=4)
-    record = []
+    record: list[dict[str, Any]] = []
 
     class Recorder(BaseCallback):
         def _on_step(self) -> bool:
             names = ("new_obs", "rewards", "dones", "infos", "buffer_actions", "actions")
-            record.append({"last": self.model._last_obs.copy()} | {n: copy.deepcopy(self.locals[n]) for n in names})
+            said = {"last": self.model._last_obs} | {name: self.locals[name] for name in names}
+            record.append(copy.deepcopy(said))
             return True
 
     model.learn(120, Recorder())
-    model.replay_buffer.flush()
-    storage = [np.asarray(part) for part in model.replay_buffer.storage]
+    buffer = present(model.replay_buffer)
+    buffer.flush()
+    storage = [np.asarray(part) for part in buffer.storage]
     observations, following, actions, task_rewards, shaping, terminated, ended = storage
-    assert len(record) == 40 == model.replay_buffer.size()
+    assert len(record) == 40 == buffer.size()
     kinds = set()
     for row, step in enumerate(record):
         np.testing.assert_array_equal(observations[row], step["last"].astype(np.float32))
@@ -112,11 +116,12 @@ def test_what_is_stored_is_what_happened():
 
 def test_each_observation_crosses_once(monkeypatch):
     model = agent(envs(2), learning_starts=0, train_freq=4)
-    crossed = []
-    put = model.replay_buffer.put
-    monkeypatch.setattr(model.replay_buffer, "put", lambda rows: (crossed.append(np.array(rows)), put(rows))[1])
+    crossed: list[np.ndarray] = []
+    buffer = present(model.replay_buffer)
+    put = buffer.put
+    monkeypatch.setattr(buffer, "put", lambda rows: (crossed.append(np.array(rows)), put(rows))[1])
     model.learn(40)
-    steps, episodes = 20, sum(1 for _ in filter(np.any, np.asarray(model.replay_buffer.storage.ended[:20])))
+    steps, episodes = 20, int(np.asarray(buffer.storage.ended[:20]).any(axis=1).sum())
     assert len(crossed) == 1 + steps + episodes  # the first, each that followed, and where episodes ended their finals
 
 
@@ -128,12 +133,13 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, options):
     model.save(tmp_path / "model.zip")
     model.save_replay_buffer(tmp_path / "replay.pkl")
     resumed = TQC.load(tmp_path / "model.zip", env=model.env, force_reset=False)
-    resumed.load_replay_buffer(tmp_path / "replay.pkl")
+    resumed.load_replay_buffer(tmp_path / "replay.pkl", truncate_last_traj=False)
     assert_same(resumed, model)
     resumed.learn(30, reset_num_timesteps=False)
     assert resumed.num_timesteps == straight.num_timesteps == 90
     assert_same(resumed, straight)
-    for ours, theirs in zip(resumed.replay_buffer.storage, straight.replay_buffer.storage, strict=True):
+    buffers = present(resumed.replay_buffer), present(straight.replay_buffer)
+    for ours, theirs in zip(*(buffer.storage for buffer in buffers), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -141,7 +147,7 @@ def test_the_seed_decides_everything():
     first, same, other = (agent(seed=seed).learn(40) for seed in (5, 5, 6))
     assert_same(first, same)
     assert not np.array_equal(first.predict(np.ones(2))[0], other.predict(np.ones(2))[0])
-    assert agent(seed=None).policy.learner.key is not None
+    assert agent(seed=None).policy.train_state.key is not None
 
 
 def test_a_loaded_model_predicts_without_an_env_or_a_buffer(tmp_path):
@@ -152,14 +158,23 @@ def test_a_loaded_model_predicts_without_an_env_or_a_buffer(tmp_path):
     np.testing.assert_array_equal(
         loaded.predict(observations, deterministic=True)[0], model.predict(observations, deterministic=True)[0]
     )
-    assert loaded.replay_buffer._storage is None  # nothing was allocated
+    assert present(loaded.replay_buffer)._storage is None  # nothing was allocated
     loaded.set_env(envs())
     assert loaded.learn(10).num_timesteps == 10
 
 
 def test_parameters_may_be_moved_between_models():
     source, target = agent(seed=1), agent(seed=2)
-    target.set_parameters(source.get_parameters())
+    parameters_of_source: Any = source.get_parameters()  # SB3 types what it takes by what `torch.load` returns
+    target.set_parameters(parameters_of_source)
+    assert_same(source, target)
+
+
+def test_parameters_are_found_under_their_former_names():
+    source, target = (agent(policy_kwargs={"normalize_observations": True}, seed=seed).learn(30) for seed in (1, 2))
+    former = {name.replace("train_state.", "learner."): part for name, part in source.policy.state_dict().items()}
+    former["rollout.statistics.count"] = former["rollout.statistics.count"].float()
+    target.policy.load_state_dict(former)
     assert_same(source, target)
 
 
@@ -194,12 +209,13 @@ def test_options_for_high_update_ratios():
 
 
 def test_vec_normalize_stores_what_the_env_gave():
-    env = VecNormalize(envs(2), clip_obs=1.0)
+    env: Any = VecNormalize(envs(2), clip_obs=1.0)
     model = agent(env).learn(60)
-    model.replay_buffer.flush()
-    stored = np.asarray(model.replay_buffer.storage.observations[:30])
+    buffer = present(model.replay_buffer)
+    buffer.flush()
+    stored = np.asarray(buffer.storage.observations[:30])
     assert np.abs(stored).max() > 1.0
-    scales = model._scales()
+    scales: Any = model._scales()
     np.testing.assert_allclose(scales.mean, env.obs_rms.mean, rtol=1e-5)
     np.testing.assert_allclose(scales.reward_deviation, np.sqrt(env.ret_rms.var + env.epsilon), rtol=1e-5)
 
@@ -207,13 +223,14 @@ def test_vec_normalize_stores_what_the_env_gave():
 def test_action_noise_reaches_env_and_buffer():
     noise = NormalActionNoise(np.full(2, 5.0), np.zeros(2))  # pushes every action to the bound
     model = agent(envs(2), learning_starts=0, action_noise=noise).learn(10)
-    model.replay_buffer.flush()
-    np.testing.assert_array_equal(model.replay_buffer.storage.actions[:5], 1.0)
+    buffer = present(model.replay_buffer)
+    buffer.flush()
+    np.testing.assert_array_equal(buffer.storage.actions[:5], 1.0)
 
 
 def test_learning_stops_at_a_bad_batch_and_keeps_the_networks():
     model = agent(learning_starts=20).learn(40)
-    buffer = model.replay_buffer
+    buffer = present(model.replay_buffer)
     buffer.flush()
     buffer.storage = buffer.storage._replace(shaping=jax.numpy.full_like(buffer.storage.shaping, np.nan))
     before, updates = parameters(model), model._n_updates
@@ -235,7 +252,7 @@ def test_the_env_is_named_when_it_gives_nan(arguments, what):
     model = agent(envs(1, **arguments))
     with pytest.raises(NonFiniteError, match=f"env 0 gave a NaN or infinite {what} at step 7"):
         model.learn(20)
-    assert model.replay_buffer.size() == 6
+    assert present(model.replay_buffer).size() == 6
 
 
 class Spaces(Drift):
@@ -325,7 +342,8 @@ def test_a_buffer_of_another_agent_is_refused(tmp_path):
     other.learn(30).save_replay_buffer(tmp_path / "two.pkl")
     with pytest.raises(ConfigError, match=r"holds transitions of 2 envs.* has 1 envs"):
         model.load_replay_buffer(tmp_path / "two.pkl")
-    model.replay_buffer = ReplayBuffer(10, Drift.observation_space, Drift.action_space)
+    other_kind: Any = ReplayBuffer(10, Drift.observation_space, Drift.action_space)
+    model.replay_buffer = other_kind
     model.save_replay_buffer(tmp_path / "torch.pkl")
     with pytest.raises(ConfigError, match="holds a ReplayBuffer of another agent"):
         agent().load_replay_buffer(tmp_path / "torch.pkl")
@@ -353,5 +371,5 @@ def test_missing_jax_is_named():
 def test_pendulum_is_learned():
     model = TQC("MlpPolicy", "Pendulum-v1", seed=0, learning_rate=1e-3, policy_kwargs={"net_arch": [64, 64]})
     model.learn(6_000)
-    mean, _ = evaluate_policy(model, model.env, n_eval_episodes=10)
-    assert mean > -300  # about -1,200 at random, -150 when solved
+    mean, _ = evaluate_policy(model, present(model.env), n_eval_episodes=10)
+    assert of_type(float, mean) > -300  # about -1,200 at random, -150 when solved

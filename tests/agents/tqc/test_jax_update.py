@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,28 +19,29 @@ from sb3_contrib.common.utils import quantile_huber_loss
 
 from mvr_agents.tqc import distributions
 from mvr_agents.tqc.networks import Actor, stacked_critics
-from mvr_agents.tqc.update import Batch, Hyper, LearnerSpec, OptimizerSpec, init_learner, update
+from mvr_agents.tqc.update import Batch, Hyper, OptimizerSpec, TQCSpec, init_state, update
 
 B, D, A, N, DROP = 16, 5, 2, 6, 2
 HYPER = Hyper(learning_rate=1e-3, gamma=0.98, tau=0.01, target_entropy=-2.0)
-SPEC = LearnerSpec(Actor(A, (8, 8)), stacked_critics(2, n_quantiles=N, net_arch=(8, 8)), 2, DROP)
+SPEC = TQCSpec(Actor(A, (8, 8)), stacked_critics(2, n_quantiles=N, net_arch=(8, 8)), 2, DROP)
 jitted = jax.jit(update, static_argnames="spec")
 
 
-def start(spec: LearnerSpec = SPEC, ent_coef: float = 0.7):
-    return init_learner(spec, jax.random.PRNGKey(0), D, math.log(ent_coef))
+def start(spec: TQCSpec = SPEC, ent_coef: float = 0.7):
+    return init_state(spec, jax.random.PRNGKey(0), D, math.log(ent_coef))
 
 
 @pytest.fixture
 def batch(rng) -> Batch:
     observations, next_observations = rng.normal(size=(2, B, D)).astype(np.float32)
-    return Batch(
+    arrays: Any = (
         observations,
         rng.uniform(-1, 1, size=(B, A)).astype(np.float32),
         rng.normal(size=B).astype(np.float32),
         next_observations,
         np.where(rng.random(B) < 0.25, 0.0, 0.98).astype(np.float32),
     )
+    return Batch(*arrays)
 
 
 def to_torch(params, requires_grad: bool = False):
@@ -110,7 +112,7 @@ def test_losses_and_new_parameters_equal_torch(batch):
 
 
 def test_target_critics_move_at_their_interval(batch):
-    spec = LearnerSpec(SPEC.actor, SPEC.critics, 2, DROP, target_update_interval=2)
+    spec = TQCSpec(SPEC.actor, SPEC.critics, 2, DROP, target_update_interval=2)
     first, _ = jitted(spec, HYPER, start(spec), batch)
     second, _ = jitted(spec, HYPER, first, batch)
     jax.tree.map(np.testing.assert_array_equal, first.targets, start(spec).targets)
@@ -119,7 +121,7 @@ def test_target_critics_move_at_their_interval(batch):
 
 
 def test_a_fixed_ent_coef_stays(batch):
-    spec = LearnerSpec(SPEC.actor, SPEC.critics, 2, DROP, learn_ent_coef=False)
+    spec = TQCSpec(SPEC.actor, SPEC.critics, 2, DROP, learn_ent_coef=False)
     state, report = jitted(spec, HYPER, start(spec, 0.3), batch)
     assert float(report.ent_coef_value) == pytest.approx(0.3)
     assert float(state.log_ent_coef) == pytest.approx(math.log(0.3))
@@ -127,8 +129,8 @@ def test_a_fixed_ent_coef_stays(batch):
 
 
 def test_an_ent_coef_of_zero_is_finite(batch):
-    spec = LearnerSpec(SPEC.actor, SPEC.critics, 2, DROP, learn_ent_coef=False)
-    state = init_learner(spec, jax.random.PRNGKey(0), D, -math.inf)
+    spec = TQCSpec(SPEC.actor, SPEC.critics, 2, DROP, learn_ent_coef=False)
+    state = init_state(spec, jax.random.PRNGKey(0), D, -math.inf)
     state, report = jitted(spec, HYPER, state, batch)
     assert np.isfinite(report).all() and float(report.ent_coef_value) == 0.0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.actor))
@@ -164,7 +166,7 @@ def test_learning_drives_the_critics_to_the_return(batch):
 
 
 def test_gsde_shares_one_matrix(batch, monkeypatch):
-    spec = LearnerSpec(Actor(A, (8, 8), use_sde=True), SPEC.critics, 2, DROP)
+    spec = TQCSpec(Actor(A, (8, 8), use_sde=True), SPEC.critics, 2, DROP)
     seen = []
     sample = distributions.sample
     monkeypatch.setattr(distributions, "sample", lambda output, noise: (seen.append(noise), sample(output, noise))[1])
@@ -176,6 +178,6 @@ def test_gsde_shares_one_matrix(batch, monkeypatch):
 
 def test_dropout_needs_no_more_than_the_state(batch):
     critics = stacked_critics(2, n_quantiles=N, net_arch=(8,), dropout_rate=0.3, layer_norm=True)
-    spec = LearnerSpec(SPEC.actor, critics, 2, DROP)
+    spec = TQCSpec(SPEC.actor, critics, 2, DROP)
     (first, _), (again, _) = (jitted(spec, HYPER, start(spec), batch) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, again)

@@ -1,12 +1,12 @@
 """Does relabelling pay? The same training with rewards that follow the relevance model, and with those first stored.
 
-    OMP_NUM_THREADS=1 python benchmarks/relabelling.py run [--seeds 0 1 2 ...] [--task NAME] [--weight W]
-    python benchmarks/relabelling.py report
+    OMP_NUM_THREADS=1 python benchmarks/relabel_returns.py run [--seeds 0 1 2 ...] [--task NAME] [--weight W]
+    python benchmarks/relabel_returns.py report
 
 `run` trains what has no file yet, both arms of a seed one after the other, and writes one CSV file a run under
-benchmarks/results/relabelling/: env steps, mean task return and success rate of 10 deterministic episodes, 5 times over
-the training. `report` prints the table, with Student's 95% intervals over the seeds of the last evaluation and of the
-mean over the curve, and of the paired differences, and writes it beside the results.
+benchmarks/results/relabel_returns/: env steps, mean task return and success rate of 10 deterministic episodes, 5 times
+over the training. `report` prints the table, with Student's 95% intervals over the seeds of the last evaluation and of
+the mean over the curve, and of the paired differences, and writes it beside the results.
 
 Both arms are the JAX TQC on the demo preset (Meta-World, episodes of 200 steps, pocket scorer, several updates of
 relevance) with smaller networks, so that a run takes about a minute of one core; they have the same seeds, films and
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import curves
 import numpy as np
@@ -29,24 +30,23 @@ ARMS = {"relabelled": True, "as stored": False}
 STEPS, EVALUATIONS, EPISODES, EVAL_SEED = 15_000, 5, 10, 10_000
 SCHEDULE = {"score_every": 1_000, "update_every": 2_000}
 AGENT = {"net_arch": [128, 128], "batch_size": 128, "gradient_steps": 16, "learning_rate": (1e-3, 3e-4)}
-RESULTS = Path(__file__).parent / "results" / "relabelling"
+RESULTS = Path(__file__).parent / "results" / "relabel_returns"
 
 
 def train(task: str, weight: float, seed: int, relabel: bool) -> NDArray[np.float64]:
     """Trains one agent and returns its curve, float (K, 3): env steps, mean task return, success rate."""
     from mvr_agents import evaluate
     from mvr_agents.learners import jax_tqc
-    from mvr_agents.runs.policies import agent_policy
+    from mvr_agents.runs.evaluate import agent_policy
     from mvr_wrappers import get_task
-    from mvr_wrappers.envs.options import make_task_env
+    from mvr_wrappers.envs.task_env import make_task_env
     from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 
     spec = get_task(task, "demo", weight=weight)
-    settings = {**spec.agent, **AGENT}
-    venv = make_vec_env(
-        task, n_envs=settings["n_envs"], seed=seed, preset="demo", weight=weight, schedule=SCHEDULE, device="cpu"
-    )
-    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu", relabel=relabel)  # type: ignore[arg-type]
+    settings: Any = {**spec.agent, **AGENT}
+    learning: Any = {"weight": weight, "schedule": SCHEDULE, "relabel": relabel, "device": "cpu"}
+    venv = make_vec_env(task, n_envs=settings["n_envs"], seed=seed, preset="demo", **learning)
+    agent = jax_tqc.make(venv, settings, seed=seed, device="cpu")
     env, curve = make_task_env(spec), []
     for _ in range(EVALUATIONS):
         agent.learn(STEPS // EVALUATIONS, RewardLogger(), reset_num_timesteps=False)
@@ -92,7 +92,7 @@ def report(arguments: argparse.Namespace) -> None:
     }
     pairs = [pair for pair in zip(*files.values(), strict=True) if all(file.exists() for file in pair)]
     if not pairs:
-        raise SystemExit("no seed has both arms yet: `python benchmarks/relabelling.py run` trains them")
+        raise SystemExit("no seed has both arms yet: `python benchmarks/relabel_returns.py run` trains them")
     runs = np.array([[curves.load(file) for file in pair] for pair in pairs])  # seeds, arms, evaluations, columns
     measures = {
         "task return, last": (runs[:, :, -1, 1], "{:.0f}"),
@@ -103,7 +103,7 @@ def report(arguments: argparse.Namespace) -> None:
     lines = [
         f"# Relabelling against rewards as stored: {arguments.task}, w = {arguments.weight:g}\n",
         f"{STEPS:,} env steps, {len(pairs)} seeds; mean and 95% interval of the mean; "
-        f"`python benchmarks/relabelling.py run`, then `report`. {curves.origins(sum(pairs, ()))}\n",
+        f"`python benchmarks/relabel_returns.py run`, then `report`. {curves.origins(sum(pairs, ()))}\n",
         "| | " + " | ".join(ARMS) + " | paired difference |\n| --- | --- | --- | --- |",
     ]
     for name, (values, form) in measures.items():

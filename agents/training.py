@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from mvr_agents.extras import require
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.evaluate import evaluate
+from mvr_agents.runs.evaluate import agent_policy, evaluate
 from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
-from mvr_agents.runs.policies import agent_policy
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.envs.options import make_task_env
+from mvr_wrappers.envs.task_env import make_task_env
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -50,7 +49,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     from mvr_agents.runs.monitor import Monitor
     from mvr_wrappers.sb3 import RewardLogger
 
-    spec, settings = config.task_spec(), config.learner
+    spec, settings = config.task_spec(), config.hyperparameters
     seed = config.seed + EVALUATION_SEED
     with (
         _torch_threads(config.threads),
@@ -70,6 +69,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             log_every=max(1, settings["steps"] // LOG_ROWS),
             stop=stop,
             wait=lambda: module.wait(agent),
+            losses=lambda: module.losses(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
         )
@@ -113,11 +113,9 @@ def _training_envs(config: TrainConfig) -> Iterator[tuple[VecEnv, RewardEngine |
     with interrupts_ignored():  # sub-processes leave Ctrl-C to this one
         venv = make_vec_env(
             config.task,
-            n_envs=config.learner["n_envs"],
-            seed=config.seed,
+            n_envs=config.hyperparameters["n_envs"],
             vec_env_cls=SubprocVecEnv if config.subproc else DummyVecEnv,
             shaping=config.shaping,
-            device=config.device,
             preset=config.preset,
             **config.task_options(),
         )

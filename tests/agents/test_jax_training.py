@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.support.paths import ROOT
 
@@ -21,14 +22,14 @@ from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.report import report
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import SavedRun
-from mvr_agents.runs.training import train
 from mvr_agents.tqc.algorithm import TQC
+from mvr_agents.training import train
 from mvr_wrappers.extras import install_command
-from tests.agents.runs.test_training import LEARNER, SCRIPT, config
+from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
 
 def jax_config(outputs: Path, **overrides: Any) -> TrainConfig:
-    return config(outputs, agent="jax-tqc", **overrides)
+    return tiny_config(outputs, agent="jax-tqc", **overrides)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,15 @@ def test_a_run_writes_everything(run: RunDirectory) -> None:
     assert report(run) is not None
 
 
+def test_tensorboard_has_every_evaluation_at_its_own_step(run: RunDirectory) -> None:
+    (events,) = run.tensorboard.rglob("events.*")
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    assert [event.step for event in accumulator.Scalars("run/eval_return")] == [0, 120, 240]
+    losses = read_metrics(run.metrics)["critic_loss"]
+    assert np.isfinite(losses[-1])
+
+
 def test_a_saved_run_plays_as_it_did(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     saved = SavedRun.open(run.path, "cpu")
     assert isinstance(saved.agent, TQC)
@@ -74,11 +84,13 @@ def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sub_processes_neither_warn_nor_wait_for_ever(tmp_path: Path) -> None:
     """JAX runs threads, which a forked child would miss: the children of `--subproc` come from a process without."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
-    words = ["train", "tiny", *options, "--net-arch", "8", "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
+    words = [*WORDS, "--steps", "80", "--outputs", str(tmp_path), "--subproc"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, *words],
-        **{"capture_output": True, "text": True, "check": False, "timeout": 240},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr

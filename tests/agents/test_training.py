@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,38 +15,19 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_agents.runs.training import _torch_threads, train
+from mvr_agents.training import _torch_threads, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 from tests.support.paths import ROOT
-
-LEARNER: dict[str, Any] = {
-    **{"steps": 240, "n_envs": 2, "learning_starts": 40, "train_freq": 8, "gradient_steps": 1, "buffer_size": 400},
-    **{"batch_size": 16, "net_arch": [8], "n_quantiles": 5, "top_quantiles_to_drop_per_net": 1},
-    **{"eval_every": 120, "eval_episodes": 2},
-}
-
-
-def config(outputs: Path, **overrides: Any) -> TrainConfig:
-    learner = LEARNER | overrides.pop("learner", {})
-    options = {
-        "agent": "sb3-tqc",
-        "seed": 1,
-        "device": "cpu",
-        "agent_device": "cpu",
-        "outputs": outputs,
-        "clip": {"image_size": 32},
-    } | overrides
-    return TrainConfig.for_task("tiny", learner=learner, **options)
+from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(config(tmp_path_factory.mktemp("outputs")), progress=False)
+    return train(tiny_config(tmp_path_factory.mktemp("outputs")), progress=False)
 
 
 def test_a_run_writes_everything(run: RunDirectory) -> None:
@@ -87,11 +67,31 @@ def test_shaping_is_the_weight_times_the_vlm_reward(run: RunDirectory) -> None:
     np.testing.assert_allclose(metrics["shaping"][known], 0.1 * metrics["vlm_reward"][known], rtol=1e-4)
 
 
-def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> None:
+def scalars(run: RunDirectory) -> EventAccumulator:
     (events,) = run.tensorboard.rglob("events.*")
     accumulator = EventAccumulator(str(events))
     accumulator.Reload()
-    tags = set(accumulator.Tags()["scalars"])
+    return accumulator
+
+
+def test_tensorboard_has_every_evaluation_at_its_own_step(run: RunDirectory) -> None:
+    metrics, written = read_metrics(run.metrics), scalars(run)
+    evaluated = np.isfinite(metrics["eval_return"])
+    for name in ("eval_return", "eval_success"):
+        events = written.Scalars(f"run/{name}")
+        assert [event.step for event in events] == metrics["step"][evaluated].tolist() == [0, 120, 240]
+        np.testing.assert_allclose([event.value for event in events], metrics[name][evaluated], rtol=1e-4)
+
+
+def test_losses_are_those_of_the_last_training(run: RunDirectory) -> None:
+    """Training begins after 40 steps and takes place every 16: each later row has losses, whatever was written."""
+    metrics = read_metrics(run.metrics)
+    for name in ("actor_loss", "critic_loss", "entropy_coefficient"):
+        np.testing.assert_array_equal(np.isfinite(metrics[name]), metrics["step"] > 48, err_msg=name)
+
+
+def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> None:
+    tags = set(scalars(run).Tags()["scalars"])
     assert {
         "mvr/task_return",
         "mvr/shaped_return",
@@ -109,7 +109,7 @@ def test_the_engine_is_saved_as_it_was(run: RunDirectory) -> None:
 
 
 def test_a_run_repeats_for_its_seed(run: RunDirectory, tmp_path: Path) -> None:
-    again = train(config(tmp_path), progress=False)
+    again = train(tiny_config(tmp_path), progress=False)
     first, second = read_metrics(run.metrics), read_metrics(again.metrics)
     for column in first:
         if not column.endswith("seconds"):
@@ -125,12 +125,12 @@ def test_torch_has_the_threads_asked_for_during_a_run_only() -> None:
 
 def test_a_run_that_cannot_begin_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="no scorer"):
-        train(config(tmp_path, scorer="fke"), progress=False)
+        train(tiny_config(tmp_path, scorer="fke"), progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_shaping_nothing_is_filmed(tmp_path: Path) -> None:
-    run = train(config(tmp_path, shaping=False, learner={"steps": 80}), progress=False)
+    run = train(tiny_config(tmp_path, shaping=False, hyperparameters={"steps": 80}), progress=False)
     metrics = read_metrics(run.metrics)
     assert np.isfinite(metrics["task_return"][-1]) and np.isnan(metrics["shaped_return"]).all()
     assert not metrics["clips_scored"].any()
@@ -138,13 +138,13 @@ def test_without_shaping_nothing_is_filmed(tmp_path: Path) -> None:
 
 
 def test_sub_envs_may_have_processes_of_their_own(tmp_path: Path) -> None:
-    run = train(config(tmp_path, subproc=True, learner={"steps": 80}), progress=False)
+    run = train(tiny_config(tmp_path, subproc=True, hyperparameters={"steps": 80}), progress=False)
     metrics = read_metrics(run.metrics)
     assert metrics["clips_scored"][-1] == 20 and metrics["film_seconds"][-1] > 0
 
 
 def test_a_run_too_short_for_an_update_has_a_curve_all_the_same(tmp_path: Path) -> None:
-    run = train(config(tmp_path, learner={"steps": 16}), progress=False)
+    run = train(tiny_config(tmp_path, hyperparameters={"steps": 16}), progress=False)
     assert run.curve.is_file() and not run.filmstrip.exists() and not run.relevance.exists()
 
 
@@ -158,30 +158,23 @@ def test_an_error_leaves_agent_engine_and_metrics(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Monitor, "_on_step", break_at_120)
     with pytest.raises(EngineError, match="on purpose"):
-        train(config(tmp_path), progress=False)
+        train(tiny_config(tmp_path), progress=False)
     (path,) = (tmp_path / "tiny" / "sb3-tqc").iterdir()
     run = RunDirectory.open(path)
     assert run.model.is_file() and run.engine.is_file()
     assert read_metrics(run.metrics)["step"][-1] == 116  # a row every 4 steps
 
 
-SCRIPT = """
-import sys, tests.support.tiny_task
-from mvr_agents.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.parametrize("subproc", [False, True])
 def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     """A long run in a process group of its own is interrupted as by a terminal, sub-processes and all."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in LEARNER.items() if key != "net_arch"]
-    words = ["train", "tiny", "--agent", "sb3-tqc", *options, "--net-arch", "8", "--steps", "1000000"]
-    words += ["--outputs", str(tmp_path)]
-    words += ["--eval-every", "1000000"] + ["--subproc"] * subproc
+    words = [*WORDS, "--agent", "sb3-tqc", "--steps", "1000000", "--eval-every", "1000000"]
+    words += ["--outputs", str(tmp_path)] + ["--subproc"] * subproc
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *words],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         cwd=ROOT,
         start_new_session=True,
     )

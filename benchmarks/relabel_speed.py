@@ -1,6 +1,6 @@
 """How long does relabelling one million transitions take? On the host, and on the device of the JAX learner.
 
-    python benchmarks/relabel.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel.md]
+    python benchmarks/relabel_speed.py [--device auto] [--states 1000000] [--result benchmarks/results/relabel_speed.md]
 
 fills `RelabelReplayBuffer` (Stable-Baselines3) and `DeviceReplayBuffer` (`mvr_agents.TQC`) with transitions of 8
 envs and 151-dimensional states (HumanoidBench), publishes new snapshots of a relevance model of the published size
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -40,11 +39,6 @@ def snapshot(rule: str) -> RewardSnapshot:
     net = RelevanceNet(*(0.05 * rng.normal(size=shape) for shape in shapes))
     reward = RewardSettings(rule=rule)  # type: ignore[arg-type]
     return RewardSnapshot.build(net, rng.uniform(-1, 1, 640), tau=0.1, weight=0.1, reward=reward, version=1)
-
-
-def publish(engine: RewardEngine, rule: str) -> None:
-    """Gives an engine another snapshot, as an update does."""
-    engine._learner.snapshot = replace(snapshot(rule), version=engine.version + 1)
 
 
 def fill(buffer: RelabelReplayBuffer | DeviceReplayBuffer) -> None:
@@ -83,7 +77,7 @@ def main() -> None:
     engine = RewardEngine("anything")
     lines = [
         f"# Relabelling {arguments.states:,} transitions of {DIM}-dimensional states\n",
-        f"{origin}; JAX on {device.device_kind}; {GOALS}; `python benchmarks/relabel.py`\n",
+        f"{origin}; JAX on {device.device_kind}; {GOALS}; `python benchmarks/relabel_speed.py`\n",
         "| buffer | rule | wall time, s | CPU time, s |\n| --- | --- | --- | --- |",
     ]
 
@@ -103,7 +97,7 @@ def main() -> None:
                 jax.block_until_ready(buffer.storage.shaping)
 
         for rule in ("additive", "potential"):
-            wall, cpu = measure(relabel, lambda rule=rule: publish(engine, rule))  # type: ignore[misc]
+            wall, cpu = measure(relabel, lambda rule=rule: engine.publish(snapshot(rule)))  # type: ignore[misc]
             lines.append(f"| {name} | {rule} | {wall:.2f} | {cpu:.2f} |")
         del buffer, relabel
     text = "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+"""ShapedByEngines: what all wrappers that shape have in common, of one env, of a vector and of a VecEnv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvr_wrappers.clips import Clip
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.group import EngineGroup
+from mvr_wrappers.wrappers.routing import EnginePerEnv
+
+
+class ShapedByEngines:
+    """Engines that serve N filmed envs: who closes them, how clips reach them, and what was filmed last.
+
+    Attributes:
+        engines: all engines, a mapping from prompt to engine.
+    """
+
+    engines: EngineGroup
+    _per_env: EnginePerEnv
+    _remote: bool = False  # whether the envs live in processes of their own
+
+    @property
+    def engine(self) -> RewardEngine:
+        """The engine of the envs' own prompt.
+
+        Raises:
+            EngineError: they have several.
+        """
+        return self._per_env.engine
+
+    @property
+    def owns_engines(self) -> bool:
+        """Whether `close` closes the engines; those that the caller owns it never does."""
+        return self.engines.closes_with_env
+
+    def filmstrip(self, clips: int = 1) -> NDArray[np.uint8]:
+        """Returns the clips filmed last as one picture, uint8 (H, W, 3), RGB.
+
+        Each view of the rig, or of the rigs of the sub-envs, is a row; time goes right, and the score stands beside it
+        once there is one.
+
+        Args:
+            clips: how many clips of each view, 1 to 4, the latest lowest.
+
+        Raises:
+            FilmingError: nothing was filmed yet.
+            ConfigError: more clips than are kept, or none.
+        """
+        self._collect_clips(due=True)
+        return self._per_env.filmstrip(clips)
+
+    def _collect_clips(self, due: bool = False) -> None:
+        """Takes the envs' clips to their engines, see `EnginePerEnv.collect`."""
+        self._per_env.collect(self._pop_clips, remote=self._remote, due=due)
+
+    def _take_prompts(self) -> None:
+        """Has each env shaped by the engine of its present episode."""
+        self._per_env.assign(list(self._ask("episode_prompt")))
+
+    def _pop_clips(self, new: bool) -> Iterable[Sequence[Clip]]:
+        return self._ask("pop_clips", new)
+
+    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+        """Returns what an attribute of each `FilmedEnv` is, or what the method returns."""
+        raise NotImplementedError
+
+    def _close_engines(self) -> None:
+        if self.owns_engines:
+            self.engines.close()
