@@ -123,7 +123,7 @@ def make_vector_env(
     makers = plan.makers(range(count), None if group is None else group.first)
     try:
         env = VECTORIZATIONS[vectorization](makers, autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the second, Gymnasium before 1.4
         if "space" not in str(error):
             raise
         raise ConfigError(f"the tasks do not fit into one vector: {error}") from error
