@@ -114,10 +114,10 @@ def _training_envs(config: TrainConfig) -> Iterator[tuple[VecEnv, RewardEngine |
         venv = make_vec_env(
             config.task,
             n_envs=config.hyperparameters["n_envs"],
+            seed=config.seed,
             vec_env_cls=SubprocVecEnv if config.subproc else DummyVecEnv,
             shaping=config.shaping,
-            preset=config.preset,
-            **config.task_options(),
+            env_kwargs={"preset": config.preset, **config.task_options()},  # among them `env_kwargs` of the base env
         )
     with closing(venv):
         yield venv, venv.engine if isinstance(venv, MultiViewVLMRewardVecEnv) else None

@@ -77,7 +77,8 @@ def make_vec_env(
         start_index: number of the first sub-env.
         monitor_dir: where `Monitor` writes its files; None writes none.
         wrapper_class: put around each sub-env, outside its `Monitor`; it must leave observations as they are.
-        env_kwargs: what would be given to `gymnasium.make`; the same as `options`.
+        env_kwargs: what would be given to `gymnasium.make`; the same as `options`, with the arguments of the base env
+            as `env_kwargs={"env_kwargs": {...}}`.
         vec_env_cls: DummyVecEnv (the default) or SubprocVecEnv.
         vec_env_kwargs: arguments of `vec_env_cls`.
         monitor_kwargs: arguments of `Monitor`.

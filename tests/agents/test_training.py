@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_agents.training import _torch_threads, train
+from mvr_agents.training import _torch_threads, _training_envs, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
 from tests.support.paths import ROOT
@@ -39,6 +39,17 @@ def test_a_run_writes_everything(run: RunDirectory) -> None:
     for picture in (run.curve, run.filmstrip, run.relevance):
         with Image.open(picture) as image:
             assert min(image.size) > 500
+
+
+def test_every_option_reaches_the_envs(tmp_path: Path) -> None:
+    options = {"env_kwargs": {"max_steps": 9}, "rig": {"kind": "ring", "azimuths": [7.0]}, "weight": 0.3, "seed": 5}
+    with _training_envs(tiny_config(tmp_path, **options)) as (venv, engine):
+        assert venv.get_attr("unwrapped")[0].max_steps == 9
+        assert engine is not None and (engine.weight, engine.seed) == (0.3, 5)
+        assert [len(rig) for rig in venv.get_attr("rig")] == [1, 1]
+        first = venv.reset()
+    with _training_envs(tiny_config(tmp_path, **options)) as (venv, _):
+        np.testing.assert_array_equal(venv.reset(), first)  # the seed is that of the envs too
 
 
 def test_metrics_tell_what_happened(run: RunDirectory) -> None:
