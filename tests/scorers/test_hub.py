@@ -30,7 +30,9 @@ REPO = HubFiles("someone/ViCLIP-tiny-hf", "0123456789abcdef0123456789abcdef01234
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub."""
+    """An empty cache of the hub, and a client that has not looked yet whether it is offline."""
+    if hasattr(huggingface_hub.utils, "reset_sessions"):  # before 1.0 a session remembers it
+        huggingface_hub.utils.reset_sessions()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(hub.HUB, "viclip-tiny", REPO)
     return tmp_path / "cache"
@@ -82,6 +84,9 @@ def test_what_is_there_is_not_asked_for_again(server: FakeHub) -> None:
 
 def test_a_connection_that_is_cut_off_goes_on_where_it_ended(server: FakeHub) -> None:
     server.cut = 1000
+    if int(huggingface_hub.__version__.partition(".")[0]) < 1:  # such a client goes on at the next call only
+        with pytest.raises(ScorerError, match=r"cannot be had from the hub .*IncompleteRead"):
+            hub.fetch("viclip-tiny", WEIGHTS)
     assert read_tensors(hub.fetch("viclip-tiny", WEIGHTS)).keys() == state_dict().keys()
     assert server.ranges == [None, "bytes=1000-"]
 
