@@ -65,15 +65,26 @@ class TestRecordEpisodeStatistics:
         assert last["task_return"] != pytest.approx(last["shaped_return"], rel=1e-5)
 
 
+SAME_STEP = pytest.param(
+    AutoresetMode.SAME_STEP,
+    marks=pytest.mark.skipif(
+        tuple(map(int, gym.__version__.split(".")[:2])) < (1, 4),
+        reason="before 1.4, Gymnasium's own recorder loses the first reward of an episode in this mode",
+    ),
+)
+
+
 class TestVectorRecordEpisodeStatistics:
     # Not DISABLED: around a SyncVectorEnv, Gymnasium's recorder forgets all sub-envs whenever one is reset.
-    @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP], ids=lambda mode: mode.name)
+    @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, SAME_STEP], ids=lambda mode: mode.name)
     def test_inside_it_records_the_task(self, mode: AutoresetMode) -> None:
         sub_envs = partial(FilmedEnv, clip=FAST["clip"])
         venv = gym.make_vec("Hopper-v5", N_ENVS, "sync", {"autoreset_mode": mode}, wrappers=[sub_envs], **LIMIT)
         self._check(MultiViewVLMRewardVectorWrapper(RecordVectorStatistics(venv), PROMPT, **LEARNING), "task_return")
 
-    @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
+    @pytest.mark.parametrize(
+        "mode", [AutoresetMode.NEXT_STEP, SAME_STEP, AutoresetMode.DISABLED], ids=lambda mode: mode.name
+    )
     def test_outside_it_records_what_the_agent_is_paid(self, mode: AutoresetMode) -> None:
         venv = gym.make_vec("MVR/Hopper-v5", N_ENVS, autoreset_mode=mode, **FAST)
         self._check(RecordVectorStatistics(venv), "shaped_return")
