@@ -51,7 +51,7 @@ def test_a_tasks_module_may_register_the_scorer_it_names(
 
 def test_a_module_that_is_missing_is_named(tmp_path: Path) -> None:
     task = write(tmp_path, "absent_module")
-    with pytest.raises(ConfigError, match=r"needs the package absent_module; install it, or mend make\.module"):
+    with pytest.raises(ConfigError, match=r"needs the package absent_module; install it, or correct make\.module"):
         EnvPlan.read(task, {})
 
 

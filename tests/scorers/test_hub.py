@@ -30,9 +30,7 @@ REPO = HubFiles("someone/ViCLIP-tiny-hf", "0123456789abcdef0123456789abcdef01234
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub, and a client that has not looked yet whether it is offline."""
-    if hasattr(huggingface_hub.utils, "reset_sessions"):  # before 1.0 a session remembers it
-        huggingface_hub.utils.reset_sessions()
+    """An empty cache of the hub."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(hub.HUB, "viclip-tiny", REPO)
     return tmp_path / "cache"
