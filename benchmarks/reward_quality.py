@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/reward_quality.py                           # all of it, about half an hour
     OMP_NUM_THREADS=1 python benchmarks/reward_quality.py --arms default before --tasks faucet-close-v3 --cache films
 
-Films are those of reward_quality_data.py: an agent that learns is imitated, by random actions first and by the scripted
+Films are those of quality/films.py: an agent that learns is imitated, by random actions first and by the scripted
 policy with falling noise later. Every arm sees the same films, or the part of them that its schedule would have made,
 and updates its relevance model as a run would. After each update it is judged on scripted and random episodes never
 seen, with the simulator's truth, of which the reward has seen nothing:
@@ -19,154 +19,131 @@ seen, with the simulator's truth, of which the reward has seen nothing:
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from reward_quality_data import FRAMES, LENGTH, STARTS, STEPS, TaskFilms, films_of, frames_filmed
+from quality.arms import ARMS, TASKS, Arm, films_made
+from quality.films import STEPS, TaskFilms, films_of
 
 from mvr_agents.runs.provenance import made_with
-from mvr_wrappers.clips import ScoredClip, clip_starts
+from mvr_wrappers.clips import ScoredClip
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceTrainer
-from mvr_wrappers.settings import RelevanceSettings, merge
 from mvr_wrappers.snapshot import reward_table
-from mvr_wrappers.tasks.registry import get_task, shipped_file
 
 EPISODES = 100
-TASKS = tuple(shipped_file().tasks)[:10]  # those of the paper
 STATES = 10  # judged at the start and from success on
 CONTACT = 5  # judged from the first contact on
+EARLY = 30  # episodes after which the imitated agent has met success hardly ever
 
-Row = dict[str, float]
+Row = dict[str, Any]
+Table = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """What is learned from which films.
+def main() -> None:
+    """Prints the tables."""
+    args = read_arguments()
+    origin, begun = made_with("metaworld"), time.perf_counter()
+    arms = {name: Arm.of_preset(args.preset).changed(ARMS[name]) for name in args.arms}
+    with tempfile.TemporaryDirectory() as folder:
+        work = partial(learn_task, arms=arms, seeds=args.seeds, cache=args.cache or Path(folder))
+        with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
+            rows = list(itertools.chain.from_iterable(pool.map(work, args.tasks)))
+    print(f"{origin}\n\n{len(args.tasks)} tasks, {args.seeds} seeds, {(time.perf_counter() - begun) / 60:.0f} minutes")
+    print_arms(rows)
+    for name in [name for name in ("default", "before") if name in arms]:
+        print_tasks(name, [row for row in rows if row["arm"] == name])
 
-    Attributes:
-        relevance: how f is learned.
-        baseline: what of the reward is taken to be 0.
-        film_every: one episode of so many is filmed.
-        views: of a filmed episode.
-        stride: states between the starts of its clips.
-        update_every: env steps between two updates.
-        clipwise: clips do not know their episodes, so that the held-out ones overlap with those trained on.
-        crossed: each view is a clip of its own, so that pairs compare views.
-        stale: the references in use are those of the last update.
+
+def read_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Does the learned reward know the task?")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--tasks", nargs="+", default=TASKS)
+    parser.add_argument("--preset", default="demo", help="what the default does")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each arm on a task's films")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the films")
+    return parser.parse_args()
+
+
+def learn_task(task: str, arms: Mapping[str, Arm], seeds: int, cache: Path) -> list[Row]:
+    """Returns the rows of all arms on one task."""
+    torch.set_num_threads(1)
+    films = films_of(task, EPISODES, 0, cache)
+    apart = films.scores.mean(axis=(0, 1))
+    view_share = float(apart.var() / films.scores.var())
+    groups: dict[Arm, dict[str, Arm]] = {}
+    for name, arm in arms.items():
+        groups.setdefault(arm.training, {})[name] = arm
+    rows = []
+    for seed, group in itertools.product(range(seeds), groups.values()):
+        for row in learn(films, group, seed):
+            filming, scoring = arms[row["arm"]].costs(films)
+            costs = {"filming": filming, "scoring": scoring, "view share": view_share}
+            rows.append({"task": task, "seed": seed, **costs, **row})
+    return rows
+
+
+class Reading:
+    """What an arm makes of a model: its references and the table of r_vlm.
+
+    Args:
+        name: of the arm.
+        arm: what it is.
     """
 
-    relevance: RelevanceSettings
-    baseline: Literal["reference", "parity", "none"]
-    film_every: int
-    views: Literal["random", "turns", "all"]
-    stride: int
-    update_every: int
-    clipwise: bool = False
-    crossed: bool = False
-    stale: bool = False
+    def __init__(self, name: str, arm: Arm) -> None:
+        self.name, self._arm = name, arm
+        self._references = ReferenceSet(arm.relevance.references, arm.relevance.per_episode)
+        self._table: Table | None = None
 
-    @classmethod
-    def of_preset(cls, preset: str) -> Arm:
-        """Returns what a preset does."""
-        spec = get_task(TASKS[0], preset=preset)
-        clip = spec.clip
-        return cls(
-            *(spec.relevance, spec.reward.baseline, clip.film_every, clip.views, clip.stride),
-            update_every=spec.schedule.update_every,
-        )
+    def offer(self, clips: list[ScoredClip], offsets: NDArray[np.float64], model: Any, films: TaskFilms) -> float:
+        """Takes newly scored clips; returns the mean r_vlm of success before the next update, NaN at the first."""
+        self._references.offer(clips, offsets)
+        if model is None or self._table is None:
+            return math.nan
+        table = self._table if self._arm.stale else self.table_for(model)
+        return float(judge(model, table, films)["success"])
 
-    def changed(self, changes: Mapping[str, Any]) -> Arm:
-        """Returns the arm with other values; those of `relevance` as a mapping of what changes in it."""
-        relevance = merge(self.relevance, changes.get("relevance"), "relevance")
-        return replace(self, **{**changes, "relevance": relevance})
+    def table_for(self, model: Any) -> Table:
+        """Makes the table anew and returns it."""
+        relevances = self._references.relevances(model)
+        self._table = reward_table(relevances, self._arm.relevance.tau, baseline=self._arm.baseline)
+        return self._table
 
 
-OLD: dict[str, dict[str, Any]] = {  # one option of the method turned back at a time
-    "baseline parity": {"baseline": "parity"},
-    "clips held out": {"clipwise": True},
-    "states unbounded": {"relevance": {"state_bound": None}},
-    "pairs across views": {"crossed": True},
-    "any clips as references": {"relevance": {"per_episode": None}},
-    "references of the last update": {"stale": True},
-    "one view at random": {"views": "random"},
-}
-BEFORE: dict[str, Any] = {
-    **{"baseline": "parity", "clipwise": True, "stale": True, "views": "random", "film_every": 3, "stride": 16},
-    **{"update_every": 4_000, "relevance": {"state_bound": None, "per_episode": None, "max_steps": 200, "patience": 3}},
-}
-SCHEDULES: dict[str, dict[str, Any]] = {
-    **{f"1 film of {k}": {"film_every": k} for k in (1, 3, 9)},
-    **{f"views: {views}": {"views": views} for views in ("random", "turns", "all")},
-    **{f"stride {stride}": {"stride": stride} for stride in (16, 32, 64)},
-    **{f"update every {steps}": {"update_every": steps} for steps in (2_000, 4_000)},
-    **{f"{steps} steps an update": {"relevance": {"max_steps": steps}} for steps in (100, 200, 400, 1_000)},
-}
-ARMS: dict[str, dict[str, Any]] = {"default": {}, "before": BEFORE, **OLD, **SCHEDULES}
-
-
-def chosen(films: TaskFilms, arm: Arm, seed: int) -> Iterator[tuple[int, list[ScoredClip]]]:
-    """Yields the filmed episodes of an arm, in order: their numbers and clips."""
-    rng = np.random.default_rng(seed)
-    starts = clip_starts(STEPS + 1, LENGTH, arm.stride)
-    everything = np.arange(films.scores.shape[2])
-    for turn, episode in enumerate(range(0, len(films.states), arm.film_every)):
-        one = {"random": rng.choice(everything, 1), "turns": everything[[turn % len(everything)]]}
-        views = one.get(arm.views, everything)
-        clips = []
-        for start in starts:
-            scored = films.scores[episode, STARTS.index(start)], films.embeddings[episode, STARTS.index(start)]
-            for seen in views[:, None] if arm.crossed else [views]:
-                states = films.states[episode, start : start + LENGTH]
-                rows = (part[seen] for part in scored)
-                clips.append(ScoredClip(states, seen, *rows, episode=-1 if arm.clipwise else episode))
-        yield episode, clips
-
-
-def learn(films: TaskFilms, arm: Arm, seed: int) -> Iterator[Row]:
-    """Learns from a run's films; yields what came out at each update, and what it cost."""
-    holdout_rng, training_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-    settings = arm.relevance
-    dataset = ClipDataset(
-        settings.capacity, holdout_rng, holdout=settings.holdout, center_views=settings.center_views
-    )
-    references = ReferenceSet(settings.references, settings.per_episode)
-    trainer = RelevanceTrainer(settings, training_rng)
-    table, due, late = None, 0, {}
-    films_made = [*chosen(films, arm, seed)]
-    for end in range(arm.update_every // STEPS, len(films.states) + 1, arm.update_every // STEPS):
-        fresh = [clip for episode, clips in films_made if due <= episode < end for clip in clips]
-        due = end
+def learn(films: TaskFilms, arms: Mapping[str, Arm], seed: int) -> Iterator[Row]:
+    """Learns as a run would and yields, for each update and each of some arms of equal training, what came out."""
+    training = next(iter(arms.values()))
+    settings = training.relevance
+    rngs = [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(3)]
+    dataset = ClipDataset(settings.capacity, rngs[0], holdout=settings.holdout, center_views=settings.center_views)
+    trainer = RelevanceTrainer(settings, rngs[1])
+    readings = [Reading(name, arm) for name, arm in arms.items()]
+    made, interval = films_made(films, training, rngs[2]), training.update_every // STEPS
+    for end in range(interval, len(made) + 1, interval):
+        fresh = list(itertools.chain.from_iterable(made[end - interval : end]))
         dataset.add(fresh)
-        references.offer(fresh, dataset.view_offsets)
-        if trainer.model is not None and table is not None:
-            if not arm.stale:
-                table = _table(references, trainer, arm)
-            late = {f"late {name}": value for name, value in judge(trainer.model, table, films).items()}
+        late = [reading.offer(fresh, dataset.view_offsets, trainer.model, films) for reading in readings]
         begun = time.process_time()
         report = trainer.update(dataset)
         seconds = time.process_time() - begun
         if trainer.model is None:
             continue
-        table = _table(references, trainer, arm)
-        yield {
-            **{"episode": end, "steps": report.steps, "update": seconds, "accuracy": report.pair_accuracy},
-            **judge(trainer.model, table, films),
-            **late,
-        }
-
-
-def _table(references: ReferenceSet, trainer: RelevanceTrainer, arm: Arm) -> NDArray[np.float32]:
-    assert trainer.model is not None
-    return reward_table(references.relevances(trainer.model), arm.relevance.tau, baseline=arm.baseline)
+        for reading, before in zip(readings, late, strict=True):
+            row = {"arm": reading.name, "episode": end, "steps": report.steps, "update": seconds, "late": before}
+            yield {**row, **judge(trainer.model, reading.table_for(trainer.model), films)}
 
 
 def judge(model: Any, table: NDArray[np.float32], films: TaskFilms) -> Row:
@@ -195,3 +172,67 @@ def _from(f: NDArray[np.float32], first: NDArray[np.int64], count: int) -> NDArr
 def rank(values: NDArray[np.floating]) -> float:
     """Returns Spearman's correlation of a series, without ties, with time."""
     return float(np.corrcoef(values.argsort().argsort(), np.arange(len(values)))[0, 1])
+
+
+def print_arms(rows: list[Row]) -> None:
+    """Prints a row for each arm: means over tasks and seeds, of the last update unless said otherwise."""
+    columns = [
+        *("arm", "rank", "sd of tasks", "against the first", "rank over the run", "AUC", "start", "contact", "success"),
+        *("random", "tasks with success >= start", "contact - start, early", "success, before an update", "steps"),
+        *("CPU s: filming", "scoring", "updates"),
+    ]
+    print("\n| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
+    first: NDArray[np.float64] | None = None
+    for name in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == name]
+        last = last_rows(own)
+        ranks = by_task(last, "rank")
+        first = ranks if first is None else first
+        gain = ranks - first
+        error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.nan
+        kept = by_task(last, "success") >= by_task(last, "start")
+        early = [row["contact"] - row["start"] for row in own if row["episode"] <= EARLY]
+        per_10k = 10_000 / (EPISODES * STEPS) / len(last)
+        cells = [
+            f"{ranks.mean():.2f}",
+            f"{ranks.std():.2f}",
+            f"{gain.mean():+.2f} ± {error:.2f}",
+            f"{mean(own, 'rank'):.2f}",
+        ]
+        cells += [f"{mean(last, key):.2f}" for key in ("auc", "start", "contact", "success", "random")]
+        cells += [f"{kept.sum()} of {len(kept)}", f"{np.mean(early):+.2f}", f"{mean(own, 'late'):.2f}"]
+        cells += [f"{per_10k * sum(row['steps'] for row in own):.0f}", f"{mean(last, 'filming'):.0f}"]
+        cells += [f"{mean(last, 'scoring'):.0f}", f"{per_10k * sum(row['update'] for row in own):.0f}"]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def print_tasks(name: str, rows: list[Row]) -> None:
+    """Prints a row for each task: means over the seeds, after the last update."""
+    columns = ("view share", "rank", "rank over the run", "auc", "start", "contact", "success", "random")
+    print(f"\nThe arm {name} by task\n\n| task | " + " | ".join(columns) + " |\n" + "| --- " * (len(columns) + 1) + "|")
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        values = {key: mean(last_rows(own), key) for key in columns if key != "rank over the run"}
+        values["rank over the run"] = mean(own, "rank")
+        print(f"| {task} | " + " | ".join(f"{values[key]:.2f}" for key in columns) + " |")
+
+
+def last_rows(rows: list[Row]) -> list[Row]:
+    """Returns the rows of the last update of each task and seed."""
+    return list({(row["task"], row["seed"]): row for row in rows}.values())
+
+
+def by_task(rows: list[Row], key: str) -> NDArray[np.float64]:
+    """Returns the mean of a column for each task."""
+    return np.array(
+        [mean([r for r in rows if r["task"] == task], key) for task in dict.fromkeys(r["task"] for r in rows)]
+    )
+
+
+def mean(rows: list[Row], key: str) -> float:
+    """Returns the mean of a column, NaN left out."""
+    return float(np.nanmean([row[key] for row in rows]))
+
+
+if __name__ == "__main__":
+    main()
