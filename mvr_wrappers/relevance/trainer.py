@@ -62,7 +62,7 @@ class _Watch:
 
     Args:
         model: whose weights these are.
-        loss: before it is trained.
+        loss: before it is trained; infinite if the weights so far are not to be kept.
         keep: "best" or "last".
     """
 
@@ -100,13 +100,13 @@ class RelevanceTrainer:
         self._device = torch.device(device)
 
     def update(self, dataset: ClipDataset) -> UpdateReport:
-        """Trains until the held-out loss stops falling, and leaves the weights that `settings.keep` names."""
+        """Trains until the held-out loss stops falling, and leaves the weights that `settings.keep` names.
+
+        While no two clips are held out, it trains for `settings.patience` epochs.
+        """
         start = time.perf_counter()
-        if dataset.n_train < 2 or dataset.n_held < 2:
-            reason = (
-                f"{len(dataset)} clips of {dataset.n_episodes} episodes are too few to compare: an update needs two to "
-                "train on, and two of other episodes, which are held out"
-            )
+        if dataset.n_train < 2:
+            reason = f"{len(dataset)} clips of {dataset.n_episodes} episodes are too few: an update compares clips"
             return UpdateReport(steps=0, n_clips=len(dataset), skipped=reason)
         # An env may be stepped, and so this update be run, inside a caller's no_grad or inference_mode.
         with torch.inference_mode(False), torch.enable_grad():
@@ -154,10 +154,13 @@ class RelevanceTrainer:
         optimiser = torch.optim.AdamW(
             trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        held_out = dataset.held_out()
+        held_out = dataset.held_out() if dataset.n_held > 1 else None
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
-        watch, steps, last = _Watch(model, before, settings.keep), 0, (math.nan, math.nan)
+        # Weights that have learned nothing are unsure of everything, which a loss over few episodes may prefer.
+        start = before if self.total_steps else math.inf
+        watch = _Watch(model, start, settings.keep if held_out is not None else "last")
+        steps, last = 0, (math.nan, math.nan)
         try:
             while steps < settings.max_steps and (
                 watch.stale < settings.patience or self.total_steps < settings.min_total_steps
@@ -204,8 +207,12 @@ class RelevanceTrainer:
         return objective, representation
 
     @torch.no_grad()
-    def _evaluate(self, model: RelevanceModel, held_out: ClipBatch, pairs: NDArray[np.int64]) -> tuple[float, float]:
-        """Returns the weighted loss and the pair accuracy on the held-out clips."""
+    def _evaluate(
+        self, model: RelevanceModel, held_out: ClipBatch | None, pairs: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Returns the weighted loss and the pair accuracy on the held-out clips; NaN where there are none."""
+        if held_out is None:
+            return math.nan, math.nan
         losses, relevance = self._losses(model, held_out, pairs)
         f, psi = relevance.cpu().numpy(), held_out.scores
         df, dpsi = f[pairs[0]] - f[pairs[1]], psi[pairs[0]] - psi[pairs[1]]

@@ -40,13 +40,27 @@ def test_an_episode_is_on_one_side_whole_and_for_good():
         for part in range(2):  # the clips of an episode may come in several scorings
             clips = [clip for e in range(start, start + 10) for clip in clips_of(e, 6)[3 * part : 3 * part + 3]]
             trained |= {clip.episode for clip in holdout.take(clips, min(len(trained), 200))}
-        held |= {clip.episode for clip in holdout.clips}
+            held |= {clip.episode for clip in holdout.clips}
         assert max(Counter(clip.episode for clip in holdout.clips).values(), default=0) <= 2
         assert len(holdout.clips) <= MAX_HELD_OUT
     assert not trained & held
-    assert holdout.n_episodes >= 24
-    assert np.median([clip.episode for clip in holdout.clips]) > 1000  # late episodes have replaced early ones
-    assert len(np.unique(np.diff(sorted(held)))) > 5  # and not every n-th is held out
+    assert holdout.n_episodes == 25
+    assert len(np.unique(np.diff(sorted(held)))) > 5  # not every n-th is held out
+    assert np.median([clip.episode for clip in holdout.clips]) > 1700  # of the time of the 200 trained on
+
+
+def test_held_out_episodes_are_of_all_the_time_trained_on():
+    """With 8 of 120 held out, the first 32 must not be all that early stopping ever sees."""
+    held: list[int] = []
+    for seed in range(40):
+        holdout, n_trained = make_holdout(seed), 0
+        for episode in range(120):
+            n_trained += bool(holdout.take(clips_of(episode, 3), n_trained))
+        assert holdout.n_episodes == 8
+        assert n_trained > 80  # few are lost to it
+        held += {clip.episode for clip in holdout.clips}
+    share = np.histogram(held, 4, (0, 120))[0] / len(held)
+    np.testing.assert_allclose(share, 0.25, atol=0.09)
 
 
 def test_the_two_clips_of_an_episode_are_any():
