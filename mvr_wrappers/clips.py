@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ConfigError
 
+UNKNOWN = -1
+"""The episode of a clip that nobody knows the episode of."""
 
-def frame_indices(length: int, frames: int) -> NDArray[np.int64]:
-    """Returns which states of a clip are filmed: the middle of each of `frames` equal segments.
+
+def frame_indices(length: int, frames: int, at: Literal["middle", "first"] = "middle") -> NDArray[np.int64]:
+    """Returns which states of a clip are filmed: one of each of `frames` equal segments.
 
     Clips whose starts differ by a multiple of `length / frames` therefore share frames.
 
     Args:
         length: states in the clip.
         frames: frames to take, at most `length`.
+        at: which state of its segment a frame shows.
 
     Returns:
         int64 array (frames,), increasing, values in [0, length).
     """
     if not 0 < frames <= length:
         raise ConfigError(f"a clip of {length} states cannot give {frames} frames; set 0 < frames <= length")
-    return (2 * np.arange(frames) + 1) * length // (2 * frames)
+    half_segments = 2 * np.arange(frames) + (1 if at == "middle" else 0)
+    return half_segments * length // (2 * frames)
 
 
 def clip_starts(n_states: int, length: int, stride: int) -> list[int]:
@@ -92,12 +97,17 @@ class Clip:
         source: the frames, or a function that returns them once they are rendered, such as `Moments`.
         views: int64 (V,), index of each filmed view in the camera rig.
         prompt: what `reset(options={"prompt": ...})` asked of the episode; None is the env's own prompt.
+        episode: which episode of the run it was cut from, any number of at least 0 that no other episode has;
+            `UNKNOWN` counts as an episode of its own.
+        start: which step of the episode its first state is, 0 being what `reset` returned.
     """
 
     states: NDArray[np.float32]
     source: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
     views: NDArray[np.int64]
     prompt: str | None = None
+    episode: int = UNKNOWN
+    start: int = 0
 
     def __post_init__(self) -> None:
         """Checks ranks and, of frames that are there already, that they and the views are parallel."""
@@ -128,7 +138,7 @@ class Clip:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the frames themselves."""
         frames = self.source if isinstance(self.source, Moments) else self.frames
-        return Clip, (self.states, frames, self.views, self.prompt)
+        return Clip, (self.states, frames, self.views, self.prompt, self.episode, self.start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,12 +150,14 @@ class ScoredClip:
         views: int64 (V,), index of each view in the camera rig.
         scores: float32 (V,), psi: cosine between video and prompt embedding (paper section 4.1).
         embeddings: float32 (V, E), unit rows, the video embedding of each view.
+        episode: as of the clip.
     """
 
     states: NDArray[np.float32]
     views: NDArray[np.int64]
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    episode: int = UNKNOWN
 
     def __post_init__(self) -> None:
         """Checks that views, scores and embeddings are parallel."""
@@ -158,3 +170,14 @@ class ScoredClip:
 
 ROWS = tuple(field.name for field in fields(ScoredClip))
 """What a scored clip consists of, each an array with a row a clip where clips are kept together."""
+
+
+def stack_clips(clips: Sequence[ScoredClip]) -> dict[str, NDArray[Any]]:
+    """Returns scored clips as arrays with a row a clip, by the names in `ROWS`; no arrays of no clips."""
+    return {name: np.stack([getattr(clip, name) for clip in clips]) for name in ROWS} if clips else {}
+
+
+def unstack_clips(rows: Mapping[str, NDArray[Any]]) -> list[ScoredClip]:
+    """Returns the clips that `stack_clips` made arrays of."""
+    columns = [rows[name] for name in ROWS if rows]
+    return [ScoredClip(*clip[:-1], episode=int(clip[-1])) for clip in zip(*columns, strict=True)]

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 Method = Literal["mvr"]
+Baseline = Literal["reference", "parity", "none"]
+Reference = Literal["set", "none"]
 
 
 def checked_weight(weight: object) -> float:
@@ -55,8 +57,11 @@ class ClipSettings(StrictFields):
         length: states in a clip.
         stride: states between the starts of neighbouring clips.
         frames: frames a clip is filmed as.
-        film_every: one episode of every `film_every` is filmed, beginning with the first.
-        views: "random" films one view of the rig a filmed episode (paper), "all" films every view.
+        film_every: one episode of every `film_every` is filmed. The first env of a run begins with its first episode,
+            the second with its second, and so on, so that films of parallel envs do not end in the same step.
+        views: "random" films one view of the rig a filmed episode (paper), "turns" one after the other (published
+            configuration), "all" films every view.
+        frame_at: a frame shows the "middle" or the "first" (published configuration) state of its part of the clip.
         image_size: height and width of a frame in pixels; None takes what the scorer wants.
         quality: "fast" renders without shadows, reflections and multisampling, and dense meshes with fewer faces where
             the difference stays near a pixel; "full" is what MuJoCo draws by default.
@@ -66,7 +71,8 @@ class ClipSettings(StrictFields):
     stride: Int = 16
     frames: Int = 8
     film_every: Int = 9
-    views: Literal["random", "all"] = "random"
+    views: Literal["random", "turns", "all"] = "random"
+    frame_at: Literal["middle", "first"] = "middle"
     image_size: Int | None = None
     quality: Literal["fast", "full"] = "fast"
 
@@ -82,7 +88,11 @@ class RelevanceSettings(StrictFields):
     """How state relevance is learned (paper section 4.2 and appendix).
 
     Attributes:
+        objective: "matching" orders clips as their scores do (paper); "direct" fits the score itself by least squares,
+            the paper's ablation.
         hidden: width of both layers of the state network h.
+        direction_length: length of d when learning begins. Only its direction counts, and AdamW turns a short one
+            faster.
         tau: temperature of the relevance differences.
         beta: sharpness of the score differences.
         representation_weight: weight of the representation loss.
@@ -95,17 +105,25 @@ class RelevanceSettings(StrictFields):
         pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
+        state_bound: standardised states are clipped to [-state_bound, state_bound]: else a feature that was all but
+            constant so far, such as the place of an untouched object, outweighs all others when it first changes. None
+            does not clip; nor are raw states ever.
         center_views: subtract each view's mean score before pairing and ranking; False is the paper.
         references: clips in the reference set (k).
+        per_episode: clips of one episode in the reference set at most; None sets no limit (published code).
         capacity: clips kept for training, the oldest leave first.
-        holdout: share of clips kept for early stopping, at most 50 of them.
+        holdout: share of the episodes kept for early stopping: never fewer than a quarter of them or 8, whichever is
+            less; two clips of each, at most 50 in all.
         steps_per_epoch: optimiser steps between two looks at the held-out loss.
         patience: epochs without improvement before an update stops.
         max_steps: optimiser steps of one update at most.
         min_total_steps: no early stopping before this many steps over all updates.
+        keep: an update leaves the weights that were "best" on the episodes held out, or the "last" (published code).
     """
 
+    objective: Literal["matching", "direct"] = "matching"
     hidden: Int = 512
+    direction_length: Float = 1.0
     tau: Float = 0.1
     beta: Float = 100.0
     representation_weight: Float = 1.0
@@ -116,21 +134,24 @@ class RelevanceSettings(StrictFields):
     pairs: Int = 256
     states_per_clip: Int | None = 8
     standardise: Bool = True
+    state_bound: Float | None = 5.0
     center_views: Bool = True
     references: Int = 10
+    per_episode: Int | None = 2
     capacity: Int = 20_000
     holdout: Float = 0.05
     steps_per_epoch: Int = 50
     patience: Int = 5
     max_steps: Int = 1_000
     min_total_steps: Int = 0
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
         _require_positive(
             self,
-            *("hidden", "tau", "beta", "learning_rate", "clips", "pairs", "states_per_clip", "references"),
-            *("capacity", "steps_per_epoch", "patience", "max_steps"),
+            *("hidden", "direction_length", "tau", "beta", "learning_rate", "clips", "pairs", "states_per_clip"),
+            *("state_bound", "references", "per_episode", "capacity", "steps_per_epoch", "patience", "max_steps"),
         )
         _require_not_negative(self, "representation_weight", "weight_decay", "min_total_steps")
         if not 0 <= self.averaging < 1:
@@ -144,23 +165,28 @@ class RewardSettings(StrictFields):
     """How relevance becomes reward (paper section 4.3).
 
     Attributes:
-        baseline: "parity" subtracts log sigma(0), so a state as relevant as the references earns 0; "none" (paper) does
-            not.
+        reference: "set" compares a state with those of the reference set (paper); "none" takes f(s) itself as r_vlm,
+            the paper's ablation, and no baseline.
+        baseline: "reference" subtracts the mean over the reference states, so that they earn 0 on average; "parity"
+            subtracts log sigma(0), which is 0 for them only where all are equally relevant; "none" (paper) subtracts
+            nothing.
         rule: "additive" adds w r_vlm(s_t) (paper); "potential" adds w (gamma Phi(s_t+1) - Phi(s_t)), Phi = r_vlm.
-        gamma: discount of the potential rule.
+        gamma: discount of the potential rule, which leaves the optimal policy unchanged only where it is the agent's.
+            None is that of the agent in `mvr train`, which takes no other, and 0.99 elsewhere.
         bound: the additive term is clipped to [-bound, bound]; None does not clip. The potential term never is, since
             clipped differences no longer telescope.
     """
 
-    baseline: Literal["parity", "none"] = "parity"
+    reference: Reference = "set"
+    baseline: Baseline = "reference"
     rule: Literal["additive", "potential"] = "additive"
-    gamma: Float = 0.99
+    gamma: Float | None = None
     bound: Float | None = 5.0
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
         _require_positive(self, "bound")
-        if not 0 <= self.gamma <= 1:
+        if self.gamma is not None and not 0 <= self.gamma <= 1:
             raise ConfigError(f"reward.gamma is {self.gamma}; give a discount in [0, 1]")
 
 

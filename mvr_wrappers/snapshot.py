@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.errors import ConfigError, NonFiniteError
-from mvr_wrappers.settings import RewardSettings
+from mvr_wrappers.settings import Baseline, Reference, RewardSettings
 
 Array = Any  # an array of whichever library `xp` is
 
 KNOTS = 1_001
 CHUNK = 4_096  # states evaluated at once: bounds memory, and 8 MB of activations stay near the cache
 TINY = 1e-12
+UNBOUNDED = float(np.finfo(np.float32).max)
+GAMMA = 0.99  # of the potential rule where nobody says which
 
 
 class RelevanceNet(NamedTuple):
@@ -37,6 +39,7 @@ class RelevanceNet(NamedTuple):
         weight_2: float32 (H, H).
         bias_2: float32 (H,).
         direction: float32 (H,), a unit vector.
+        bound: float32 (), scaled states are clipped to [-bound, bound]; `UNBOUNDED` does not clip.
     """
 
     mean: Array
@@ -46,11 +49,13 @@ class RelevanceNet(NamedTuple):
     weight_2: Array
     bias_2: Array
     direction: Array
+    bound: Array = np.array(UNBOUNDED, np.float32)
 
 
 def relevance(net: RelevanceNet, states: Array, xp: Any = np) -> Array:
     """Evaluates f(s) in [-1, 1] (paper section 4.2): float32 (..., D) -> float32 (...)."""
-    hidden = ((states - net.mean) * net.scale) @ net.weight_1 + net.bias_1
+    inputs = xp.clip((states - net.mean) * net.scale, -net.bound, net.bound)
+    hidden = inputs @ net.weight_1 + net.bias_1
     hidden = xp.clip(hidden, 0.0, None) @ net.weight_2 + net.bias_2
     norm = xp.sqrt((hidden * hidden).sum(-1))
     return xp.clip(hidden @ net.direction / (norm + TINY), -1.0, 1.0)
@@ -77,7 +82,14 @@ def vlm_reward(net: RelevanceNet, table: Array, states: Array, xp: Any = np) -> 
     return low + (position - left) * (table[index + 1] - low)
 
 
-def reward_table(relevances: ArrayLike, tau: float, *, parity: bool, knots: int = KNOTS) -> NDArray[np.float32]:
+def reward_table(
+    relevances: ArrayLike,
+    tau: float,
+    *,
+    baseline: Baseline = "reference",
+    reference: Reference = "set",
+    knots: int = KNOTS,
+) -> NDArray[np.float32]:
     """Tabulates r_vlm as a function of f alone: mean over reference states s' of log sigma((f - f(s')) / tau).
 
     The paper draws one random reference state per evaluation (section 4.3); this is its exact expectation. Linear
@@ -86,7 +98,10 @@ def reward_table(relevances: ArrayLike, tau: float, *, parity: bool, knots: int 
     Args:
         relevances: f(s') of every reference state, any shape, not empty.
         tau: temperature, greater than 0.
-        parity: subtract log sigma(0), so that equal relevance earns 0.
+        baseline: "reference" subtracts the mean of the table over the reference states, so that they earn 0 on average;
+            "parity" subtracts log sigma(0), so that a state earns 0 whose relevance equals that of all of them; "none"
+            subtracts nothing (paper).
+        reference: "none" tabulates f itself, the paper's ablation "without reference": no baseline plays a part.
         knots: K, table entries.
 
     Returns:
@@ -96,10 +111,16 @@ def reward_table(relevances: ArrayLike, tau: float, *, parity: bool, knots: int 
     if references.size == 0:
         raise ConfigError("a reward needs reference states; score at least one clip before building a snapshot")
     grid = np.linspace(-1.0, 1.0, knots)
+    if reference == "none":
+        return grid.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # `RewardSnapshot.check_finite` says it in words
         # One knot at a time: memory stays that of the references, however many there are.
         values = np.array([-np.logaddexp(0.0, (references - f) / tau).mean() for f in grid])
-        return (values + np.log(2.0) if parity else values).astype(np.float32)
+        if baseline == "reference":
+            values -= np.interp(references, grid, values).mean()
+        elif baseline == "parity":
+            values += np.log(2.0)
+        return values.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +134,7 @@ class RewardSnapshot:
         rule: "additive" or "potential", see RewardSettings.
         gamma: discount of the potential rule.
         bound: the additive term is clipped to [-bound, bound]; None does not clip.
-        version: updates of the relevance model so far; 0 before the first.
+        version: snapshots published so far, this one included; 0 before the first.
     """
 
     net: RelevanceNet | None
@@ -129,7 +150,7 @@ class RewardSnapshot:
         """Returns what shapes before the first update: zeros, for states of any size."""
         reward = reward or RewardSettings()
         empty = np.zeros(0, np.float32)
-        return cls(None, empty, weight, reward.rule, reward.gamma, reward.bound, version=0)
+        return cls(None, empty, weight, reward.rule, _gamma(reward), reward.bound, version=0)
 
     @classmethod
     def build(
@@ -142,23 +163,23 @@ class RewardSnapshot:
         reward: RewardSettings,
         version: int,
     ) -> RewardSnapshot:
-        """Builds the snapshot of one update.
+        """Builds the snapshot of a model and its reference states.
 
         Args:
             net: float32 arrays of f; copied.
             reference_relevances: f(s') of all reference states *under this net*, any shape.
             tau: temperature of the relevance differences.
             weight: w of the shaping term.
-            reward: baseline, rule, gamma and bound.
-            version: number of this update, from 1.
+            reward: reference, baseline, rule, gamma and bound.
+            version: number of this snapshot, from 1.
 
         Raises:
             ConfigError: there are no reference states.
             NonFiniteError: the reward would be NaN or infinite somewhere.
         """
         net = RelevanceNet(*(np.array(part, np.float32) for part in net))
-        table = reward_table(reference_relevances, tau, parity=reward.baseline == "parity")
-        snapshot = cls(net, table, weight, reward.rule, reward.gamma, reward.bound, version)
+        table = reward_table(reference_relevances, tau, baseline=reward.baseline, reference=reward.reference)
+        snapshot = cls(net, table, weight, reward.rule, _gamma(reward), reward.bound, version)
         snapshot.check_finite()
         return snapshot
 
@@ -288,6 +309,10 @@ class RewardSnapshot:
         for start in range(0, len(rows), CHUNK):
             out[start : start + CHUNK] = function(*arrays, rows[start : start + CHUNK])
         return out.reshape(states.shape[:-1])
+
+
+def _gamma(reward: RewardSettings) -> float:
+    return GAMMA if reward.gamma is None else reward.gamma
 
 
 def _convert(arrays: tuple[Any, ...], xp: Any) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,11 +78,19 @@ class TrainConfig(TaskSettings):
     env_kwargs: Mapped = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuses a seed or a number of threads that cannot work."""
+        """Refuses values that cannot work; gives the potential rule the discount of the agent."""
         if self.threads < 1:
             raise ConfigError(f"threads is {self.threads}; give at least 1")
         if not 0 <= self.seed < _SEEDS:
             raise ConfigError(f"seed is {self.seed}; give a whole number from 0 to {_SEEDS - 1}")
+        if self.reward.rule == "potential":
+            gamma, own = self.hyperparameters["gamma"], self.reward.gamma
+            if own not in (None, gamma):
+                raise ConfigError(
+                    f"reward.gamma is {own}, and the gamma of the agent {gamma}: the potential rule leaves the optimal "
+                    "policy unchanged only where both are the same; leave reward.gamma out"
+                )
+            object.__setattr__(self, "reward", replace(self.reward, gamma=gamma))
 
     @classmethod
     def for_task(cls, task: str, preset: str = "default", **overrides: Any) -> TrainConfig:

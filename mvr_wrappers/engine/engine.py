@@ -16,6 +16,7 @@ from mvr_wrappers.arrays import group, nested
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
+from mvr_wrappers.engine.fade import Fade
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
 from mvr_wrappers.engine.reward_model import RewardModel
@@ -40,7 +41,7 @@ from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
-FORMAT = 2  # of the files `save` writes
+FORMAT = 3  # of the files `save` writes
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -53,10 +54,11 @@ _NOT_FOR_CHILDREN = (
 class RewardEngine:
     """Scores filmed clips, learns from them which states are relevant, and shapes rewards with the result.
 
-    Every `schedule.score_every` env steps it scores the clips submitted since; every `schedule.update_every` it trains
-    the relevance model and publishes a new snapshot. In "sync" mode `advance` does the work itself and one seed gives
-    the same rewards to the bit (on a CPU, for one number of threads). In "async" mode one thread does it, `advance`
-    never waits, and what falls due while the thread is busy is done once when it is free.
+    Every `schedule.score_every` env steps it scores the clips submitted since, and publishes a new snapshot where they
+    change the reference set; every `schedule.update_every` it trains the relevance model and publishes another. In
+    "sync" mode `advance` does the work itself and one seed gives the same rewards to the bit (on a CPU, for one number
+    of threads). In "async" mode one thread does it, `advance` never waits, and what falls due while the thread is busy
+    is done once when it is free.
 
     Args:
         prompt: one sentence that says what the behaviour looks like.
@@ -96,6 +98,8 @@ class RewardEngine:
             device=self.device,
         )
         self._clock = Clock()
+        self._fade = Fade()
+        self._envs = 0  # numbers given so far
         self._runner = JobRunner(threaded=self.schedule.mode == "async")
         self._closed = False
         self._process = os.getpid()
@@ -142,7 +146,7 @@ class RewardEngine:
 
     @property
     def version(self) -> int:
-        """Updates published so far."""
+        """Snapshots published so far."""
         return self.snapshot.version
 
     @property
@@ -176,6 +180,11 @@ class RewardEngine:
         self._require_usable()
         self._pool.offer(clips)
 
+    def number_envs(self, count: int) -> range:
+        """Returns `count` numbers for envs whose clips come here, which no other env has: `FilmedEnv.number`."""
+        first, self._envs = self._envs, self._envs + count
+        return range(first, self._envs)
+
     def reaches_scoring(self, env_steps: int) -> bool:
         """Whether `advance(env_steps)` would make a scoring due."""
         return self._clock.reaches_scoring(env_steps, self.schedule)
@@ -193,12 +202,18 @@ class RewardEngine:
                 child process.
         """
         self._require_usable()
+        if self._clock.reaches_scoring(env_steps, self.schedule):
+            self._fade.turn()
         self._clock.advance(env_steps, self.schedule)
         if self._runner.idle() and (self._clock.score_due or self._clock.update_due):
             score, update = self._clock.take()
             clips = self._pool.take() if score else []
             # The job knows the reward model and not the engine, so that an engine nobody holds takes its thread along.
             self._runner.start(functools.partial(self._reward_model.work, clips, update=update))
+
+    def note_paid(self, shaping: NDArray[np.floating], task_rewards: NDArray[np.floating]) -> None:
+        """Takes note of what steps were paid, (N,) both, for the metric `fade`."""
+        self._fade.add(shaping, task_rewards)
 
     def shape(
         self, states: ArrayLike, next_states: ArrayLike | None = None, terminated: ArrayLike | None = None
@@ -237,14 +252,16 @@ class RewardEngine:
     def metrics(self) -> dict[str, float]:
         """Returns what the engine has done so far, see `RewardModelMetrics`; NaN where there is nothing yet.
 
-        Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring) and
-        `clips_dropped` (more were filmed than will be scored).
+        Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring),
+        `clips_dropped` (more were filmed than will be scored) and `fade` (mean |shaping| over mean |task reward| of the
+        last `schedule.score_every` env steps or up to twice as many; NaN where the task paid nothing).
         """
         counters = {
             "env_steps": self._clock.env_steps,
             "version": self.version,
             "clips_waiting": len(self._pool),
             "clips_dropped": self._pool.dropped,
+            "fade": self._fade.value,
         }
         return {**counters, **asdict(self._reward_model.metrics)}
 
@@ -255,10 +272,17 @@ class RewardEngine:
     def save(self, path: str | Path) -> None:
         """Writes everything to one .npz file, clips that wait for scoring included; waits for work under way.
 
-        In "sync" mode an engine loaded from it goes on exactly as this one.
+        In "sync" mode an engine loaded from it goes on exactly as this one. After the worker thread failed, the file
+        holds what there is without the clips whose scoring, or the update, that failed.
         """
-        self.wait()
-        header = {"format": FORMAT, "options": self.options, "clock": asdict(self._clock)}
+        self._runner.settle()
+        header = {
+            "format": FORMAT,
+            "options": self.options,
+            "clock": asdict(self._clock),
+            "envs": self._envs,
+            "fade": self._fade.to_list(),
+        }
         write_arrays(path, header, nested(reward_model=self._reward_model.state_dict(), pool=self._pool.state_dict()))
 
     @classmethod
@@ -287,6 +311,7 @@ class RewardEngine:
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
         engine._clock = Clock(**header["clock"])
+        engine._envs, engine._fade = header["envs"], Fade.from_list(header["fade"])
         engine._pool.load_state_dict(group(arrays, "pool"))
         engine._reward_model.load_state_dict(group(arrays, "reward_model"))
         return engine

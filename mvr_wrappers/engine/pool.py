@@ -64,6 +64,7 @@ class ClipPool:
                 "states": clip.states,
                 "views": clip.views,
                 "moments": np.array(numbers),
+                "place": np.array([clip.episode, clip.start]),
             }
             clips |= nested(**{str(i): of_clip})
         counters = {"dropped": np.array(self.dropped), "offered": np.array(self._offered)}
@@ -76,6 +77,12 @@ class ClipPool:
         self._rng = generator_from_array(arrays["rng"])
         frames = group(arrays, "frames")
         self._clips = [
-            Clip(clip["states"], Moments(frames[str(number)] for number in clip["moments"]), clip["views"])
+            Clip(
+                clip["states"],
+                Moments(frames[str(number)] for number in clip["moments"]),
+                clip["views"],
+                None,
+                *clip["place"].tolist(),
+            )
             for clip in numbered(group(arrays, "clips"))
         ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -42,9 +41,14 @@ class RewardModelMetrics:
         videos_scored: one a view of each clip.
         mean_score: psi, mean over the videos of the last scoring.
         updates: of the relevance model.
-        held_out_loss: on held-out clips, after the last update.
-        pair_accuracy: share of held-out pairs that f orders as their scores do, after the last update.
-        reference_relevance: f, mean over the reference states, after the last update.
+        update_steps: optimiser steps of the last update.
+        stopped_early: 1 where the held-out loss stopped the last update, 0 where `relevance.max_steps` did.
+        matching_loss: of `relevance.objective`, mean over the last steps of the last update.
+        representation_loss: the same of that loss, unweighted.
+        held_out_loss: both, on clips of held-out episodes, after the last update.
+        held_out_episodes: how many episodes these clips are of.
+        pair_accuracy: share of their pairs that f orders as their scores do, after the last update.
+        reference_relevance: f, mean over the reference states, in the latest snapshot of its own.
         score_seconds: wall time of all scorings.
         update_seconds: wall time of all updates.
     """
@@ -53,7 +57,12 @@ class RewardModelMetrics:
     videos_scored: int = 0
     mean_score: float = math.nan
     updates: int = 0
+    update_steps: int = 0
+    stopped_early: float = math.nan
+    matching_loss: float = math.nan
+    representation_loss: float = math.nan
     held_out_loss: float = math.nan
+    held_out_episodes: int = 0
     pair_accuracy: float = math.nan
     reference_relevance: float = math.nan
     score_seconds: float = 0.0
@@ -102,7 +111,8 @@ class RewardModel:
         self._dataset = ClipDataset(
             relevance.capacity, holdout_rng, holdout=relevance.holdout, center_views=relevance.center_views
         )
-        self._reference = ReferenceSet(relevance.references)
+        self._reference = ReferenceSet(relevance.references, relevance.per_episode)
+        self._publishes = False  # whether `snapshot` is of this model: not before an update, nor over a foreign one
         self._relevance, self._training_rng, self._device = relevance, training_rng, device
         if device not in ("auto", "cpu"):  # which are always there; of any other one hears now, not after hours
             from mvr_wrappers.scorers.devices import resolve_device
@@ -120,14 +130,18 @@ class RewardModel:
         return RelevanceTrainer(self._relevance, self._training_rng, str(resolve_device(self._device)))
 
     def work(self, clips: Sequence[Clip], *, update: bool) -> None:
-        """Scores `clips`, if any, then updates the relevance model if asked to."""
-        if clips:
-            self.score(clips)
-        if update and not self._stopped.is_set():
-            self.update()
+        """Scores `clips`, if any, then updates the relevance model if asked to.
 
-    def score(self, clips: Sequence[Clip]) -> None:
-        """Scores clips (psi of paper section 4.1) and keeps them for training.
+        The reward follows the reference set at once: where a scoring changes it and no update follows, a new snapshot
+        is published.
+        """
+        changed = self.score(clips) if clips else False
+        updated = self.update() if update and not self._stopped.is_set() else False
+        if changed and not updated and self._publishes:
+            self._publish_own()
+
+    def score(self, clips: Sequence[Clip]) -> bool:
+        """Scores clips (psi of paper section 4.1) and keeps them for training; returns whether references changed.
 
         Frames are put together batch by batch, so that memory is that of one batch. Waiting for frames that are still
         being rendered is not a scorer's time.
@@ -135,10 +149,10 @@ class RewardModel:
         scoring, embedded = Stopwatch(), []
         for batch in _batches(clips):
             if self._stopped.is_set():
-                return
+                return False
             embedded.append(scoring.time(functools.partial(self._embed, batch)))
             del batch  # the next one is made before the name is bound again
-        scores = scoring.time(functools.partial(self._keep, clips, np.concatenate(embedded)))
+        scores, changed = scoring.time(functools.partial(self._keep, clips, np.concatenate(embedded)))
         self.metrics = replace(
             self.metrics,
             clips_scored=self.metrics.clips_scored + len(clips),
@@ -146,14 +160,38 @@ class RewardModel:
             mean_score=float(scores.mean()),
             score_seconds=self.metrics.score_seconds + scoring.seconds,
         )
+        return changed
 
-    def update(self) -> None:
-        """Trains the relevance model and publishes a new snapshot; leaves the old one while clips are too few."""
-        start = time.perf_counter()
-        report = self._trainer.update(self._dataset)
+    def update(self) -> bool:
+        """Trains the relevance model and publishes a new snapshot; leaves the old one while clips are too few.
+
+        Returns:
+            Whether it did.
+        """
+        updating = Stopwatch()
+        report = updating.time(functools.partial(self._trainer.update, self._dataset))
+        if report.skipped:
+            return False
+        updating.time(self._publish_own)
+        self._publishes = True
+        self.metrics = replace(
+            self.metrics,
+            updates=self.metrics.updates + 1,
+            update_steps=report.steps,
+            stopped_early=float(report.stopped_early),
+            matching_loss=report.matching_loss,
+            representation_loss=report.representation_loss,
+            held_out_loss=report.held_out_after,
+            held_out_episodes=report.held_out_episodes,
+            pair_accuracy=report.pair_accuracy,
+            update_seconds=self.metrics.update_seconds + updating.seconds,
+        )
+        return True
+
+    def _publish_own(self) -> None:
+        """Publishes the reward of the model and the reference set as they are."""
         model = self._trainer.model
-        if report.skipped or model is None:
-            return
+        assert model is not None  # an update has made it
         relevances = self._reference.relevances(model)
         self.snapshot = RewardSnapshot.build(
             model.net(),
@@ -163,14 +201,7 @@ class RewardModel:
             reward=self._reward,
             version=self.snapshot.version + 1,
         )
-        self.metrics = replace(
-            self.metrics,
-            updates=self.metrics.updates + 1,
-            held_out_loss=report.held_out_after,
-            pair_accuracy=report.pair_accuracy,
-            reference_relevance=float(relevances.mean()),
-            update_seconds=self.metrics.update_seconds + time.perf_counter() - start,
-        )
+        self.metrics = replace(self.metrics, reference_relevance=float(relevances.mean()))
 
     def publish(self, snapshot: RewardSnapshot) -> None:
         """Takes over a snapshot as the next version.
@@ -185,7 +216,7 @@ class RewardModel:
         if None not in (known, snapshot.state_dim) and known != snapshot.state_dim:
             raise ConfigError(f"the snapshot is of states of {snapshot.state_dim} numbers, this engine's have {known}")
         snapshot.check_finite()
-        self.snapshot = replace(snapshot, version=self.snapshot.version + 1)
+        self.snapshot, self._publishes = replace(snapshot, version=self.snapshot.version + 1), False
 
     def stop(self) -> None:
         """Makes work under way in another thread end at the next batch, its results dropped."""
@@ -201,7 +232,7 @@ class RewardModel:
             snapshot=self.snapshot.state_dict(),
             gallery=self.gallery.state_dict(),
             metrics=metrics,
-        )
+        ) | {"publishes": np.array(self._publishes)}
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """Takes over the state of a reward model of the same settings."""
@@ -210,22 +241,27 @@ class RewardModel:
         self._trainer.load_state_dict(group(arrays, "trainer"))
         self.snapshot = RewardSnapshot.from_state_dict(group(arrays, "snapshot"))
         self.gallery.load_state_dict(group(arrays, "gallery"))
+        self._publishes = bool(arrays["publishes"])
         self.metrics = RewardModelMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
     def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
         return embed_videos(self._scorer(), videos)
 
-    def _keep(self, clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Keeps clips with the embeddings of all their videos (R, E), and returns psi of each, float32 (R,)."""
+    def _keep(self, clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
+        """Keeps clips with the embeddings of all their videos (R, E).
+
+        Returns:
+            psi of each video, float32 (R,), and whether the reference set changed.
+        """
         scores: NDArray[np.float32] = self._embedded_goal().psi(embeddings)[:, 0]
         ends = np.cumsum([len(clip.views) for clip in clips])[:-1]
         rows = list(zip(clips, np.split(scores, ends), np.split(embeddings, ends), strict=True))
-        scored = [ScoredClip(clip.states, clip.views, psi, e) for clip, psi, e in rows]
+        scored = [ScoredClip(clip.states, clip.views, psi, e, clip.episode) for clip, psi, e in rows]
         self._dataset.add(scored)
-        self._reference.offer(scored, self._dataset.view_offsets)
+        changed = self._reference.offer(scored, self._dataset.view_offsets)
         self.gallery.add(clips, [psi for _, psi, _ in rows])
         self.scores.update((clip, psi) for clip, psi, _ in rows)
-        return scores
+        return scores, changed
 
     def _embedded_goal(self) -> Goal:
         if self._goal is None:

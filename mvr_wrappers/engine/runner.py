@@ -46,9 +46,13 @@ class JobRunner:
 
     def wait(self) -> None:
         """Waits for the job under way, and raises as `idle` does."""
+        self.settle()
+        self._raise_if_failed()
+
+    def settle(self) -> None:
+        """Waits for the job under way, whether it succeeds or fails."""
         if self._job is not None:
             self._job.exception()
-        self._raise_if_failed()
 
     def close(self) -> None:
         """Waits for the job under way and ends the thread; raises the last job's error unless it was raised before."""

@@ -120,7 +120,7 @@ def make_vector_env(
     plan = read_plan(task, options, use_one_hot)
     count = plan.count(num_envs)
     group = plan.engines(engine) if shaping else None
-    makers = plan.makers(range(count), None if group is None else group.first)
+    makers = plan.makers(count, None if group is None else group.first)
     try:
         env = VECTORIZATIONS[vectorization](makers, autoreset_mode=autoreset_mode, **(vector_kwargs or {}))
     except (RuntimeError, AssertionError) as error:  # the second, Gymnasium before 1.4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,13 +110,13 @@ class MultitaskPlan:
         prompts = dict.fromkeys(self.prompts(len(self.plans)))
         return EngineGroup([RewardEngine(**plans[prompt].engine) for prompt in prompts], closes_with_env=True)
 
-    def makers(self, numbers: Iterable[int], engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
+    def makers(self, count: int, engine: RewardEngine | None) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs, see `EnvPlan.makers`."""
         tasks = len(self.plans)
         makers = []
-        for i, number in enumerate(numbers):
+        for i in range(count):
             among = functools.partial(TaskAmongOthers, task=i % tasks, tasks=tasks, use_one_hot=self.use_one_hot)
-            makers += self.plans[i % tasks].makers([number], engine, among)
+            makers += self.plans[i % tasks].makers(1, engine, among)
         return makers
 
 

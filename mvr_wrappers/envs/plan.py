@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,20 +105,20 @@ class EnvPlan:
         return make_task_env(self.spec, **self.env)
 
     def makers(
-        self, numbers: Iterable[int], engine: RewardEngine | None, inside: Wrap | None = None
+        self, count: int, engine: RewardEngine | None, inside: Wrap | None = None
     ) -> list[Callable[[], gym.Env[Any, Any]]]:
         """Returns functions that make the sub-envs of a vector. They pickle into children and load no scorer there.
 
         Args:
-            numbers: of the sub-envs; each draws its views from a generator of its own.
+            count: of sub-envs.
             engine: what they film for; None does not film.
             inside: a wrapper to put around the task's own env, inside filming.
         """
         own = functools.partial(_make_inner_env, self.spec, self.env, inside)
         if engine is None:
-            return [own for _ in numbers]
+            return [own] * count
         films = functools.partial(_make_filmed_env, own, clip=sized(self.spec.clip, engine), **self.filming)
-        return [functools.partial(films, number=number) for number in numbers]
+        return [films] * count
 
 
 def _make_inner_env(spec: TaskSpec, env: Mapping[str, Any], inside: Wrap | None) -> gym.Env[Any, Any]:

@@ -27,6 +27,7 @@ from mvr_wrappers.settings import ClipSettings, merge
 from mvr_wrappers.stopwatch import Stopwatch
 
 DEFAULT_IMAGE_SIZE = 224
+EPISODES = 2**32  # of one env: `Clip.episode` is its number times this, plus its count of episodes
 
 
 class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -45,7 +46,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         clip: what is filmed: settings, or a mapping of those to change. `image_size` None means 224 pixels.
         state_fn: observation -> state vector (D,); needed unless observations are vectors.
         get_mujoco: env -> (model, data), asked at each reset and each step filmed.
-        seed: of the choice of views.
+        seed: of the choice of views, together with `film_number`.
+        film_number: of this env among those that film for one engine. The wrappers that shape set it.
 
     Attributes:
         clip: the settings.
@@ -80,6 +82,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         state_fn: StateFn | None = None,
         get_mujoco: GetMujoco | None = None,
         seed: int = 0,
+        film_number: int = 0,
     ) -> None:
         self._get_mujoco = get_mujoco
         self._rig = None if rig is None else read_rig(rig)
@@ -94,14 +97,15 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             state_fn=state_fn,
             get_mujoco=get_mujoco,
             seed=seed,
+            film_number=film_number,
         )
         gym.Wrapper.__init__(self, env)
         self._to_state = as_state_fn(env.observation_space, state_fn)
         self.state_dim = state_size(env.observation_space, self._to_state)
         self.last_state: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
+        self.film_number = film_number
         self._episode, self._step = -1, 0
-        self._schedule = FilmSchedule(self.clip.film_every)
         self.episode_prompt: str | None = None
         self.next_prompt: str | None = None
         self._clips: list[Clip] = []
@@ -112,6 +116,22 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         longest = time_limit(env)
         if longest is not None and longest + 1 < self.clip.length:
             self._warn_too_short(f"episodes of this env end after {longest} steps")
+
+    @property
+    def film_number(self) -> int:
+        """Number of this env among those that film for one engine.
+
+        It tells which episode is filmed first and from which view, so that films of parallel envs do not end in the
+        same step and views come in turns over all of them; and it makes `Clip.episode` unique among these envs.
+        Setting it begins the count of films anew.
+        """
+        return self._film_number
+
+    @film_number.setter
+    def film_number(self, number: int) -> None:
+        self._film_number, self._films = number, 0
+        self._rng = np.random.default_rng([self._seed, number])
+        self._schedule = FilmSchedule(self.clip.film_every, first=number)
 
     @property
     def rig(self) -> CameraRig:
@@ -195,6 +215,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         studio().check()
         keep_warm(self)
         self._schedule.begun(self.episode_prompt)
+        self._began = self._step
         self._recorder = Recorder(model)
         self._recorder.start(data, state)
 
@@ -216,16 +237,24 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if not starts:
             self._schedule.missed(self.episode_prompt)
             return
-        everything = np.arange(len(self.rig))
-        views = everything if self.clip.views == "all" else self._rng.choice(everything, 1)
-        filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames))
+        views = self._next_views()
+        filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames, self.clip.frame_at))
         times, rows = np.unique(filmed, return_inverse=True)  # clips overlap: each time is rendered once
         cameras, size = [self.rig.views[view] for view in views], self.clip.image_size or DEFAULT_IMAGE_SIZE
         footage = shoot(recorder, times, cameras, size, self.clip.quality, self._waiting)
         states = recorder.states
         for start, row in zip(starts, rows.reshape(filmed.shape), strict=True):
             part = states[start : start + self.clip.length].copy()
-            self._clips.append(Clip(part, footage.part(row), views, self.episode_prompt))
+            place = self.film_number * EPISODES + self._episode, self._began + start
+            self._clips.append(Clip(part, footage.part(row), views, self.episode_prompt, *place))
+
+    def _next_views(self) -> NDArray[np.int64]:
+        """Returns which views of the rig the next film shows."""
+        views = np.arange(len(self.rig))
+        turn, self._films = self.film_number + self._films, self._films + 1
+        if self.clip.views == "all":
+            return views
+        return views[[turn % len(views)]] if self.clip.views == "turns" else self._rng.choice(views, 1)
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)

@@ -6,26 +6,27 @@ from collections import Counter
 
 
 class FilmSchedule:
-    """Chooses one episode of every `film_every`, beginning with the first.
+    """Chooses one episode of every `film_every`, beginning with the first, or with a later one.
 
     Episodes are counted for each prompt apart: of prompts that take turns, a common count could choose the same one
     again and again.
 
     Args:
         film_every: episodes of a prompt from one that is filmed to the next.
+        first: the episode of a prompt that is filmed first, from 0; counted round beyond `film_every`.
     """
 
-    __slots__ = ("_episodes", "_film_every", "_missed", "_next")
+    __slots__ = ("_episodes", "_film_every", "_first", "_missed", "_next")
 
-    def __init__(self, film_every: int) -> None:
-        self._film_every = film_every
+    def __init__(self, film_every: int, first: int = 0) -> None:
+        self._film_every, self._first = film_every, first % film_every
         self._episodes: Counter[str | None] = Counter()
         self._missed: set[str | None] = set()
         self._next = False
 
     def chooses(self, prompt: str | None) -> bool:
         """Counts a new episode; returns whether it is to be filmed."""
-        turn = self._episodes[prompt] % self._film_every == 0
+        turn = self._episodes[prompt] % self._film_every == self._first
         self._episodes[prompt] += 1
         return turn or self._next or prompt in self._missed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
-    from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+    from mvr_wrappers.relevance.losses import direct_loss, matching_loss, representation_loss
     from mvr_wrappers.relevance.model import RelevanceModel
     from mvr_wrappers.relevance.reference import ReferenceSet
     from mvr_wrappers.relevance.trainer import RelevanceTrainer, UpdateReport
@@ -19,6 +19,7 @@ _HOMES = {
     "RelevanceModel": "model",
     "RelevanceTrainer": "trainer",
     "UpdateReport": "trainer",
+    "direct_loss": "losses",
     "matching_loss": "losses",
     "representation_loss": "losses",
 }
@@ -30,6 +31,7 @@ __all__ = [
     "RelevanceModel",
     "RelevanceTrainer",
     "UpdateReport",
+    "direct_loss",
     "matching_loss",
     "representation_loss",
 ]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mvr_wrappers.snapshot import RelevanceNet
+from mvr_wrappers.snapshot import UNBOUNDED, RelevanceNet
 
 # Said at every creation: a caller may have changed the defaults of torch.
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
@@ -21,24 +21,36 @@ class RelevanceModel(nn.Module):
     """f(s) = <d/|d|, g(s)> in [-1, 1], with g(s) = h(s)/|h(s)| and h a linear-ReLU-linear network.
 
     States are standardised by a mean and a deviation that are part of the model and change only through
-    `set_standardisation`.
+    `set_standardisation`, and then clipped.
 
     Args:
         state_dim: D.
         hidden: H, width of both layers.
         generator: source of the initial weights; the global one of torch is not touched.
+        state_bound: standardised states are clipped to [-state_bound, state_bound]; None does not clip.
+        direction_length: |d| at the start.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, state_dim: int, hidden: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        state_dim: int,
+        hidden: int,
+        generator: torch.Generator,
+        *,
+        state_bound: float | None = None,
+        direction_length: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.state_bound = UNBOUNDED if state_bound is None else state_bound
         self.register_buffer("mean", torch.zeros(state_dim, **PLAIN))
         self.register_buffer("std", torch.ones(state_dim, **PLAIN))
         self.layer_1 = _linear(state_dim, hidden, generator)
         self.layer_2 = _linear(hidden, hidden, generator)
-        self.direction = nn.Parameter(torch.randn(hidden, generator=generator, **PLAIN))
+        direction = F.normalize(torch.randn(hidden, generator=generator, **PLAIN), dim=0)
+        self.direction = nn.Parameter(direction_length * direction)
 
     @property
     def unit_direction(self) -> Tensor:
@@ -47,7 +59,8 @@ class RelevanceModel(nn.Module):
 
     def embed(self, states: Tensor) -> Tensor:
         """Computes g(s): float32 (..., D) -> (..., H), unit rows."""
-        hidden = F.relu(self.layer_1((states - self.mean) / self.std))
+        inputs = ((states - self.mean) / self.std).clamp(-self.state_bound, self.state_bound)
+        hidden = F.relu(self.layer_1(inputs))
         return F.normalize(self.layer_2(hidden), dim=-1)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -73,7 +86,8 @@ class RelevanceModel(nn.Module):
             *(self.layer_1.weight.T, self.layer_1.bias, self.layer_2.weight.T, self.layer_2.bias),
             self.unit_direction,
         )
-        return RelevanceNet(*(np.array(tensor.cpu().numpy(), order="C") for tensor in tensors))
+        arrays = [np.array(tensor.cpu().numpy(), order="C") for tensor in tensors]
+        return RelevanceNet(*arrays, bound=np.array(self.state_bound, np.float32))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

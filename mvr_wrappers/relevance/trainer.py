@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested
 from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
-from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+from mvr_wrappers.relevance.losses import direct_loss, matching_loss, representation_loss
 from mvr_wrappers.relevance.model import RelevanceModel
 from mvr_wrappers.settings import RelevanceSettings
 
@@ -28,33 +28,37 @@ class UpdateReport:
         steps: optimiser steps taken; 0 when the update was skipped.
         n_clips: clips in the dataset.
         skipped: why nothing was trained; empty when it was.
-        matching_loss: mean over the last epoch's steps, in nats.
+        stopped_early: whether the held-out loss stopped it; else it took `max_steps`.
+        matching_loss: of the objective, mean over the last epoch's steps; in nats where that is "matching".
         representation_loss: the same of that loss.
-        held_out_before: both losses, weighted, on the held-out clips before the update.
+        held_out_before: both losses, weighted, on the clips of held-out episodes before the update.
         held_out_after: the same with the weights that were kept.
-        pair_accuracy: share of held-out pairs that f orders as their scores do.
+        held_out_episodes: how many episodes these clips are of.
+        pair_accuracy: share of their pairs that f orders as their scores do.
         seconds: wall time.
     """
 
     steps: int
     n_clips: int
     skipped: str = ""
+    stopped_early: bool = False
     matching_loss: float = math.nan
     representation_loss: float = math.nan
     held_out_before: float = math.nan
     held_out_after: float = math.nan
+    held_out_episodes: int = 0
     pair_accuracy: float = math.nan
     seconds: float = 0.0
 
 
 class _Losses(NamedTuple):
     total: Tensor
-    matching: Tensor
+    objective: Tensor
     representation: Tensor
 
 
 class RelevanceTrainer:
-    """Owns the relevance model and everything random about its training.
+    """Owns the relevance model and everything random about its training but the choice of held-out episodes.
 
     Training goes on from the previous weights at every update, as in the paper; the optimiser starts afresh, because
     its moments belong to the last weights, not to the best ones that an update leaves behind. On a CPU, training
@@ -74,10 +78,13 @@ class RelevanceTrainer:
         self._device = torch.device(device)
 
     def update(self, dataset: ClipDataset) -> UpdateReport:
-        """Trains until the held-out loss stops falling, and keeps the weights where it was lowest."""
+        """Trains until the held-out loss stops falling, and leaves the weights that `settings.keep` names."""
         start = time.perf_counter()
         if dataset.n_train < 2 or dataset.n_held < 2:
-            reason = f"{len(dataset)} clips are too few to compare; the first update needs 8"
+            reason = (
+                f"{len(dataset)} clips of {dataset.n_episodes} episodes are too few to compare: an update needs two to "
+                "train on, and two of other episodes, which are held out"
+            )
             return UpdateReport(steps=0, n_clips=len(dataset), skipped=reason)
         # An env may be stepped, and so this update be run, inside a caller's no_grad or inference_mode.
         with torch.inference_mode(False), torch.enable_grad():
@@ -98,14 +105,21 @@ class RelevanceTrainer:
         self._rng = generator_from_array(arrays["rng"])
         weights = {name: torch.from_numpy(np.array(array)) for name, array in group(arrays, "model").items()}
         if weights:
-            model = RelevanceModel(len(weights["mean"]), self.settings.hidden, torch.Generator())
-            model.load_state_dict(weights)
-            self.model = model.to(self._device)
+            self.model = self._new_model(len(weights["mean"]), torch.Generator())
+            self.model.load_state_dict(weights)
+
+    def _new_model(self, state_dim: int, generator: torch.Generator) -> RelevanceModel:
+        settings = self.settings
+        bound = settings.state_bound if settings.standardise else None
+        model = RelevanceModel(
+            *(state_dim, settings.hidden, generator), state_bound=bound, direction_length=settings.direction_length
+        )
+        return model.to(self._device)
 
     def _prepare_model(self, dataset: ClipDataset) -> RelevanceModel:
         if self.model is None:
             generator = torch.Generator().manual_seed(int(self._rng.integers(2**63)))
-            self.model = RelevanceModel(dataset.state_dim, self.settings.hidden, generator).to(self._device)
+            self.model = self._new_model(dataset.state_dim, generator)
         if self.settings.standardise:
             # The weights are not rescaled to make up for the change of standardisation. That would keep f exactly, but
             # a feature that was nearly constant so far would leave huge weights behind once it starts to vary.
@@ -118,22 +132,28 @@ class RelevanceTrainer:
         optimiser = torch.optim.AdamW(
             trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        held_out = dataset.held_out(self._rng)
+        held_out = dataset.held_out()
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
         best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
-        while steps < settings.max_steps and (stale < settings.patience or self.total_steps < settings.min_total_steps):
-            epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
-            last = self._train_epoch(model, trained, optimiser, dataset, epoch)
-            steps, self.total_steps = steps + epoch, self.total_steps + epoch
-            loss, _ = self._evaluate(model, held_out, held_pairs)
-            if loss < best:
-                best, weights, stale = loss, _copy(model), 0
-            else:
-                stale += 1
-        model.load_state_dict(weights)
+        try:
+            while steps < settings.max_steps and (
+                stale < settings.patience or self.total_steps < settings.min_total_steps
+            ):
+                epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
+                last = self._train_epoch(model, trained, optimiser, dataset, epoch)
+                steps, self.total_steps = steps + epoch, self.total_steps + epoch
+                loss, _ = self._evaluate(model, held_out, held_pairs)
+                if loss < best or settings.keep == "last":
+                    weights = _copy(model)
+                best, stale = (loss, 0) if loss < best else (best, stale + 1)
+        finally:  # an error too leaves weights that can be saved
+            model.load_state_dict(weights)
         after, accuracy = self._evaluate(model, held_out, held_pairs)
-        return UpdateReport(steps, len(dataset), "", *last, before, after, accuracy)
+        return UpdateReport(
+            *(steps, len(dataset), "", steps < settings.max_steps),
+            *(*last, before, after, dataset.n_held_episodes, accuracy),
+        )
 
     def _train_epoch(
         self,
@@ -153,9 +173,9 @@ class RelevanceTrainer:
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             _follow(model, trained, settings.averaging)
-            history += torch.stack([losses.matching.detach(), losses.representation.detach()])
-        matching, representation = (history / steps).tolist()
-        return matching, representation
+            history += torch.stack([losses.objective.detach(), losses.representation.detach()])
+        objective, representation = (history / steps).tolist()
+        return objective, representation
 
     @torch.no_grad()
     def _evaluate(self, model: RelevanceModel, held_out: ClipBatch, pairs: NDArray[np.int64]) -> tuple[float, float]:
@@ -176,11 +196,14 @@ class RelevanceTrainer:
         i, j = torch.from_numpy(pairs).to(self._device)
         g = model.embed(states).mean(dim=1)
         f = g @ model.unit_direction  # the mean of <d, g(s)> is <d, mean of g(s)>
-        matching = matching_loss(f[i], f[j], psi[i], psi[j], settings.tau, settings.beta)
+        if settings.objective == "direct":
+            objective = direct_loss(f, psi)
+        else:
+            objective = matching_loss(f[i], f[j], psi[i], psi[j], settings.tau, settings.beta)
         representation = representation_loss(
             *(e.index_select(0, i), e.index_select(0, j)), *(g.index_select(0, i), g.index_select(0, j))
         )
-        return _Losses(matching + settings.representation_weight * representation, matching, representation), f
+        return _Losses(objective + settings.representation_weight * representation, objective, representation), f
 
 
 def draw_pairs(rng: np.random.Generator, n_clips: int, n_pairs: int) -> NDArray[np.int64]:

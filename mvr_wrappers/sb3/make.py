@@ -116,7 +116,7 @@ def make_vec_env(
         wrapper_class=wrapper_class,
         wrapper_kwargs=wrapper_kwargs or {},
     )
-    makers = zip(plan.makers(numbers, None if group is None else group.first), numbers, strict=True)
+    makers = zip(plan.makers(count, None if group is None else group.first), numbers, strict=True)
     thunks: list[Callable[[], AnyEnv]] = [functools.partial(monitored, make, number) for make, number in makers]
     venv: VecEnv = (vec_env_cls or DummyVecEnv)(thunks, **(vec_env_kwargs or {}))
     for what in ("observation", "action"):

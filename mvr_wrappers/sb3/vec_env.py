@@ -82,6 +82,7 @@ class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
         self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
         self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
+        self._number_envs(venv.num_envs)
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset, for all sub-envs or for each.
@@ -161,3 +162,7 @@ class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
 
     def _ask(self, name: str, *args: Any) -> Sequence[Any]:
         return self.venv.env_method(name, *args) if args else self.venv.get_attr(name)
+
+    def _give(self, name: str, values: Sequence[Any]) -> None:
+        for i, value in enumerate(values):  # `set_attr` would set it on the outermost wrapper
+            self.venv.env_method("set_wrapper_attr", name, value, indices=[i])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EnvError
@@ -25,7 +24,6 @@ def film(
     state_fn: StateFn | str | None = None,
     get_mujoco: GetMujoco | str | None = None,
     seed: int = 0,
-    number: int = 0,
 ) -> FilmedEnv:
     """Puts filming around an env.
 
@@ -37,16 +35,14 @@ def film(
             vectors.
         get_mujoco: env -> (model, data), or the name of such a function, where `unwrapped` does not have them.
         seed: of the run.
-        number: of this env among those of the run; each draws its views from a generator of its own.
     """
-    own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     return FilmedEnv(
         env,
         rig=rig,
         clip=clip,
         state_fn=function_named(state_fn, "state_fn") if isinstance(state_fn, str) else state_fn,
         get_mujoco=function_named(get_mujoco, "get_mujoco") if isinstance(get_mujoco, str) else get_mujoco,
-        seed=own_seed,
+        seed=seed,
     )
 
 

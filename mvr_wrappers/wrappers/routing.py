@@ -103,6 +103,11 @@ class EnginePerEnv:
         for engine, rows in self._shares:
             engine.advance(int(np.count_nonzero(stepped & rows)))
 
+    def note_paid(self, shaping: NDArray[np.float32], task_rewards: NDArray[np.floating[Any]]) -> None:
+        """Tells the engines what a step of the N envs was paid, (N,) both."""
+        for engine, rows in self._shares:
+            engine.note_paid(shaping[rows], task_rewards[rows])
+
     def snapshots(self) -> list[tuple[RewardSnapshot, Any]]:
         """Returns the latest snapshot of each engine, and the index of its rows among the N envs."""
         if len(self._shares) == 1:

@@ -55,6 +55,10 @@ class ShapedByEngines:
         self._collect_clips(due=True)
         return self._per_env.filmstrip(clips)
 
+    def _number_envs(self, count: int) -> None:
+        """Gives each env a number that no other env of the engines has."""
+        self._give("film_number", self.engines.first.number_envs(count))
+
     def _collect_clips(self, due: bool = False) -> None:
         """Takes the envs' clips to their engines, see `EnginePerEnv.collect`."""
         self._per_env.collect(self._pop_clips, remote=self._remote, due=due)
@@ -68,6 +72,10 @@ class ShapedByEngines:
 
     def _ask(self, name: str, *args: Any) -> Sequence[Any]:
         """Returns what an attribute of each `FilmedEnv` is, or what the method returns."""
+        raise NotImplementedError
+
+    def _give(self, name: str, values: Sequence[Any]) -> None:
+        """Sets an attribute of each `FilmedEnv` to one of N values."""
         raise NotImplementedError
 
     def _close_engines(self) -> None:

@@ -83,6 +83,7 @@ class TransitionShaper:
             shaping[rows], vlm_rewards[rows] = snapshot.evaluate(self._states[rows], states[rows], terminated[rows])
         if stepped is not None and not stepped.all():
             shaping, vlm_rewards = (np.where(stepped, term, np.float32(0)) for term in (shaping, vlm_rewards))
+        self._engines.note_paid(shaping, rewards)
         shaped = rewards + shaping
         self._states = states
         self._task_return += rewards

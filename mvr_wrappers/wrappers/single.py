@@ -95,6 +95,7 @@ class MultiViewVLMRewardWrapper(ShapedByEngines, gym.Wrapper[Any, Any, Any, Any]
         self._filmed = env
         gym.Wrapper.__init__(self, self._filmed)
         self._shaper = TransitionShaper(self._per_env, n_envs=1)
+        self._number_envs(1)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Resets the env; clips of an episode that this cuts short go to its engine.
@@ -144,3 +145,6 @@ class MultiViewVLMRewardWrapper(ShapedByEngines, gym.Wrapper[Any, Any, Any, Any]
     def _ask(self, name: str, *args: Any) -> Sequence[Any]:
         attribute = getattr(self._filmed, name)
         return [attribute(*args) if callable(attribute) else attribute]
+
+    def _give(self, name: str, values: Sequence[Any]) -> None:
+        setattr(self._filmed, name, values[0])

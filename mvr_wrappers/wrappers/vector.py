@@ -92,6 +92,7 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
         self._shaper = TransitionShaper(self._per_env, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
         self._remote = isinstance(env.unwrapped, AsyncVectorEnv)
+        self._number_envs(env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Infos]:
         """Resets all sub-envs, or those in `options["reset_mask"]`; clips of episodes cut short go to their engines.
@@ -179,6 +180,10 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
     def _ask(self, name: str, *args: Any) -> Sequence[Any]:
         return call(self.env, name, *args)
 
+    def _give(self, name: str, values: Sequence[Any]) -> None:
+        set_attr: Callable[[str, list[Any]], None] = self.env.unwrapped.set_attr  # type: ignore[attr-defined]
+        set_attr(name, list(values))
+
     def _hand_out_prompts(self, options: dict[str, Any] | None, rows: Rows | None) -> dict[str, Any] | None:
         """Gives each sub-env that is reset its own of N prompts; a single one goes the way of all options."""
         if options is None or isinstance(options.get(OPTION), str | None):
@@ -187,8 +192,7 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
         asked = prompts_of_each(options[OPTION], self.num_envs)
         if rows is not None:
             asked = [prompt if row else None for prompt, row in zip(asked, rows, strict=True)]
-        set_attr: Callable[[str, list[str | None]], None] = self.env.unwrapped.set_attr  # type: ignore[attr-defined]
-        set_attr("next_prompt", asked)
+        self._give("next_prompt", asked)
         return {key: value for key, value in options.items() if key != OPTION} or None
 
 

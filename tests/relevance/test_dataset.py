@@ -7,7 +7,8 @@ import pytest
 
 from mvr_wrappers.clips import ScoredClip
 from mvr_wrappers.errors import ConfigError, NonFiniteError
-from mvr_wrappers.relevance.dataset import MAX_HELD_OUT, ClipBatch, ClipDataset
+from mvr_wrappers.relevance.dataset import ClipBatch, ClipDataset
+from mvr_wrappers.relevance.holdout import MAX_HELD_OUT
 from tests.support.scored_clips import constant_clip, make_scored
 
 
@@ -43,7 +44,7 @@ def test_held_out_clips_are_chosen_at_random_and_never_trained_on(rng):
     held_ever: set[int] = set()
     for start in range(0, 4000, 40):
         dataset.add(numbered_clips(40, start))
-        held = numbers(dataset.held_out(rng))
+        held = numbers(dataset.held_out())
         trained = numbers(dataset.sample(rng, 10_000, None))
         held_ever |= set(held)
         assert not held_ever & set(trained)
@@ -59,14 +60,14 @@ def test_held_out_set_follows_the_ring(rng):
     for start in range(0, 5000, 50):
         dataset.add(numbered_clips(50, start))
     assert dataset.n_train == 500 and dataset.n_held == MAX_HELD_OUT
-    assert np.median(numbers(dataset.held_out(rng))) > 4000
+    assert np.median(numbers(dataset.held_out())) > 4000
 
 
 def test_ring_forgets_the_oldest(rng):
     dataset = make_dataset(capacity=20)
     for start in range(0, 90, 9):
         dataset.add(numbered_clips(9, start))
-    held = set(numbers(dataset.held_out(rng)))
+    held = set(numbers(dataset.held_out()))
     trained = numbers(dataset.sample(rng, 100, None))
     newest = [number for number in range(90) if number not in held][-20:]
     # Clips that were held out and replaced are lost; all 20 kept are among the newest.
