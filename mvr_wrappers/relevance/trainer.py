@@ -57,6 +57,28 @@ class _Losses(NamedTuple):
     representation: Tensor
 
 
+class _Watch:
+    """Watches the held-out loss of a model that is trained, and keeps the weights that an update leaves.
+
+    Args:
+        model: whose weights these are.
+        loss: before it is trained.
+        keep: "best" or "last".
+    """
+
+    def __init__(self, model: RelevanceModel, loss: float, keep: str) -> None:
+        self._model, self._keep, self._best = model, keep, loss
+        self.stale = 0  # epochs since the loss was lowest
+        self.weights = _copy(model)
+
+    def see(self, loss: float) -> None:
+        """Takes note of the loss after an epoch."""
+        better = loss < self._best
+        self._best, self.stale = min(loss, self._best), 0 if better else self.stale + 1
+        if better or self._keep == "last":
+            self.weights = _copy(self._model)
+
+
 class RelevanceTrainer:
     """Owns the relevance model and everything random about its training but the choice of held-out episodes.
 
@@ -135,24 +157,28 @@ class RelevanceTrainer:
         held_out = dataset.held_out()
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
-        best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
+        watch, steps, last = _Watch(model, before, settings.keep), 0, (math.nan, math.nan)
         try:
             while steps < settings.max_steps and (
-                stale < settings.patience or self.total_steps < settings.min_total_steps
+                watch.stale < settings.patience or self.total_steps < settings.min_total_steps
             ):
                 epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
                 last = self._train_epoch(model, trained, optimiser, dataset, epoch)
                 steps, self.total_steps = steps + epoch, self.total_steps + epoch
-                loss, _ = self._evaluate(model, held_out, held_pairs)
-                if loss < best or settings.keep == "last":
-                    weights = _copy(model)
-                best, stale = (loss, 0) if loss < best else (best, stale + 1)
+                watch.see(self._evaluate(model, held_out, held_pairs)[0])
         finally:  # an error too leaves weights that can be saved
-            model.load_state_dict(weights)
+            model.load_state_dict(watch.weights)
         after, accuracy = self._evaluate(model, held_out, held_pairs)
         return UpdateReport(
-            *(steps, len(dataset), "", steps < settings.max_steps),
-            *(*last, before, after, dataset.n_held_episodes, accuracy),
+            steps,
+            len(dataset),
+            stopped_early=steps < settings.max_steps,
+            matching_loss=last[0],
+            representation_loss=last[1],
+            held_out_before=before,
+            held_out_after=after,
+            held_out_episodes=dataset.n_held_episodes,
+            pair_accuracy=accuracy,
         )
 
     def _train_epoch(

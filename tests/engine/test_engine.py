@@ -256,14 +256,14 @@ class TestRepeating:
             RewardEngine.load(path)
 
     @pytest.mark.parametrize(
-        ("found", "advice"), [(1, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
+        ("found", "advice"), [(2, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
     )
     def test_files_of_another_format(self, tmp_path: Path, engine: RewardEngine, found: Any, advice: str) -> None:
         path = tmp_path / "engine.npz"
         engine.save(path)
         header, arrays = read_arrays(path)
         write_arrays(path, header | {"format": found}, arrays)
-        with pytest.raises(EngineError, match=f"has format {found}, this version reads 2; {advice}"):
+        with pytest.raises(EngineError, match=f"has format {found}, this version reads 3; {advice}"):
             RewardEngine.load(path, scorer=RedScorer())
 
 
