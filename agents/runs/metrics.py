@@ -31,7 +31,8 @@ class MetricsRow:
         vlm_reward: r_vlm, unweighted, mean over the steps since the last row.
         shaping: the term added to the task reward, mean over the same steps.
         abs_shaping: its absolute value, mean over the same steps.
-        fade: that over the mean absolute value of the task reward of the same steps; NaN where the task paid nothing.
+        abs_task_reward: absolute value of the task reward, mean over the same steps.
+        fade: abs_shaping over abs_task_reward; NaN where the task paid nothing.
         clips_scored: so far.
         mean_score: psi, mean over the videos of the last scoring.
         updates: of the relevance model, so far.
@@ -64,6 +65,7 @@ class MetricsRow:
     vlm_reward: float = NAN
     shaping: float = NAN
     abs_shaping: float = NAN
+    abs_task_reward: float = NAN
     fade: float = NAN
     clips_scored: int = 0
     mean_score: float = NAN

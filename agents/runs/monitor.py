@@ -40,7 +40,8 @@ class Window:
 
     def clear(self) -> None:
         """Begins a new window; the episodes that have begun go on."""
-        self._steps: dict[str, list[float]] = {"vlm_reward": [], "shaping": [], "abs_shaping": [], "abs_task": []}
+        names = ("vlm_reward", "shaping", "abs_shaping", "abs_task_reward")
+        self._steps: dict[str, list[float]] = {name: [] for name in names}
         self._episodes: dict[str, list[float]] = {"task_return": [], "shaped_return": [], "success": []}
 
     def add(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
@@ -63,8 +64,8 @@ class Window:
     def means(self) -> dict[str, float]:
         """Returns the columns of `MetricsRow` that a window fills; NaN where nothing was seen."""
         means = {key: float(np.mean(v)) if v else NAN for key, v in (self._steps | self._episodes).items()}
-        abs_task = means.pop("abs_task")
-        return means | {"fade": means["abs_shaping"] / abs_task if abs_task else NAN}
+        task = means["abs_task_reward"]
+        return means | {"fade": means["abs_shaping"] / task if task else NAN}
 
 
 class Monitor(BaseCallback):

@@ -30,8 +30,8 @@ def report(run: RunDirectory) -> RenderableType:
     outcome.add_row("task return (evaluation)", *_ends(metrics["eval_return"], "{:.1f}"))
     outcome.add_row("success at any step (evaluation)", *_ends(metrics["eval_success"], "{:.0%}"))
     outcome.add_row("success at the last step (evaluation)", *_ends(metrics["eval_success_last"], "{:.0%}"))
-    outcome.add_row("mean VLM reward, early and late", *_early_and_late(metrics, "vlm_reward", "{:.3f}"))
-    outcome.add_row("shaping beside task reward, early and late", *_early_and_late(metrics, "fade", "{:.1%}"))
+    outcome.add_row("mean VLM reward, early and late", *_numbers(early_and_late(metrics), "{:.3f}"))
+    outcome.add_row("shaping beside task reward, early and late", *_numbers(fades(metrics), "{:.1%}"))
     work = Columns([_work(metrics), _time(metrics, config.schedule.mode)])
     return Group(title, outcome, work, Text(f"in {run.path}:", overflow="fold"), _files(run))
 
@@ -72,7 +72,7 @@ def pair_accuracy(accuracy: float, episodes: int) -> str:
     """
     if not np.isfinite(accuracy) or not episodes:
         return _number(accuracy, "{:.0%}")
-    text = f"{accuracy:.0%} on {episodes} unseen episodes"
+    text = f"{accuracy:.0%} on {episodes} unseen episode{'s' * (episodes > 1)}"
     if episodes >= SURE_EPISODES:
         return text
     low, high = wilson_interval(accuracy, episodes)
@@ -121,7 +121,7 @@ def _files(run: RunDirectory) -> Table:
 
 def _ends(column: NDArray[np.float64], form: str) -> tuple[str, str]:
     known = column[np.isfinite(column)]
-    return (_number(known[0], form), _number(known[-1], form)) if len(known) else ("-", "-")
+    return _numbers((known[0], known[-1]), form) if len(known) else ("-", "-")
 
 
 def early_and_late(metrics: Metrics, column: str = "vlm_reward", share: float = EARLY_LATE) -> tuple[float, float]:
@@ -137,9 +137,15 @@ def early_and_late(metrics: Metrics, column: str = "vlm_reward", share: float = 
     return float(values[:count].mean()), float(values[-count:].mean())
 
 
-def _early_and_late(metrics: Metrics, column: str, form: str) -> tuple[str, str]:
-    early, late = early_and_late(metrics, column)
-    return _number(early, form), _number(late, form)
+def fades(metrics: Metrics) -> tuple[float, float]:
+    """Returns mean |shaping| over mean |task reward|, early and late; NaN where the task paid nothing all that time."""
+    shaping, task = (early_and_late(metrics, column) for column in ("abs_shaping", "abs_task_reward"))
+    early, late = (a / b if b else float("nan") for a, b in zip(shaping, task, strict=True))
+    return early, late
+
+
+def _numbers(values: tuple[float, float], form: str) -> tuple[str, str]:
+    return _number(values[0], form), _number(values[1], form)
 
 
 def _share(part: float, total: float) -> str:

@@ -32,7 +32,7 @@ def test_the_fade_is_shaping_beside_task_reward() -> None:
     step(window, [1.0, -3.0], [False, False], shaping=[-0.5, 0.25])
     step(window, [0.0, 4.0], [False, False], shaping=[0.0, 0.25])
     means = window.means()
-    assert (means["abs_shaping"], means["fade"]) == (0.25, 0.125)
+    assert (means["abs_shaping"], means["abs_task_reward"], means["fade"]) == (0.25, 2.0, 0.125)
     window.clear()
     step(window, [0.0, 0.0], [False, False], shaping=[-0.5, 0.5])
     means = window.means()

@@ -12,7 +12,7 @@ from rich.console import Console
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.metrics import MetricsRow, MetricsWriter
-from mvr_agents.runs.report import early_and_late, pair_accuracy, report
+from mvr_agents.runs.report import early_and_late, fades, pair_accuracy, report
 from mvr_agents.runs.run_dir import RunDirectory
 
 
@@ -23,8 +23,16 @@ def test_early_and_late_begin_after_the_first_update() -> None:
     }
     assert early_and_late(metrics, share=0.4) == (-3.5, -1.25)
     assert early_and_late(metrics, share=0.01) == (-4.0, -1.0)
-    metrics["fade"] = np.array([0.0, 0.0, np.nan, 0.5, 0.4, 0.3, 0.2, np.nan])
-    assert early_and_late(metrics, "fade", share=0.3) == (0.5, 0.2)
+    metrics["other"] = np.array([0.0, 0.0, np.nan, 0.5, 0.4, 0.3, 0.2, np.nan])
+    assert early_and_late(metrics, "other", share=0.3) == (0.5, 0.2)
+
+
+def test_the_fade_is_that_of_all_steps_and_no_mean_of_ratios() -> None:
+    """Ten rows: of the first two one has a task that pays nothing, which counts all the same."""
+    metrics = {"updates": np.ones(10), "abs_shaping": np.full(10, 0.5), "abs_task_reward": np.full(10, 5.0)}
+    metrics["abs_task_reward"][:2] = 0.0, 4.0
+    assert fades(metrics) == (0.25, 0.1)
+    assert np.isnan(fades(metrics | {"abs_task_reward": np.zeros(10)})).all()
 
 
 def test_without_an_update_there_is_no_early_and_late() -> None:
@@ -44,7 +52,8 @@ def run(tmp_path: Path) -> RunDirectory:
     writer = MetricsWriter(run.metrics)
     first: dict[str, Any] = {"eval_return": -50.0, "eval_success": 0.1, "eval_success_last": 0.0}
     writer.write(MetricsRow(step=0, seconds=2.0, eval_seconds=2.0, **first))
-    writer.write(MetricsRow(step=100, seconds=5.0, vlm_reward=-0.75, fade=0.25, updates=1, clips_scored=30))
+    early: dict[str, Any] = {"abs_shaping": 0.5, "abs_task_reward": 2.0}
+    writer.write(MetricsRow(step=100, seconds=5.0, vlm_reward=-0.75, updates=1, clips_scored=30, **early))
     writer.write(
         MetricsRow(
             step=200,
@@ -53,7 +62,8 @@ def run(tmp_path: Path) -> RunDirectory:
             eval_success=0.6,
             eval_success_last=0.4,
             vlm_reward=-0.25,
-            fade=0.05,
+            abs_shaping=0.25,
+            abs_task_reward=5.0,
             updates=2,
             update_steps=1350,
             stopped_early=1.0,
@@ -97,6 +107,7 @@ def test_the_report_tells_of_the_last_update(run: RunDirectory) -> None:
 def test_many_episodes_need_no_interval() -> None:
     assert pair_accuracy(0.9, 20) == "90% on 20 unseen episodes"
     assert pair_accuracy(0.9, 19).startswith("90% on 19 unseen episodes (95% interval: ")
+    assert pair_accuracy(1.0, 1) == "100% on 1 unseen episode (95% interval: 21% to 100%)"
     assert (pair_accuracy(0.9, 0), pair_accuracy(float("nan"), 0)) == ("90%", "-")
 
 
