@@ -60,7 +60,7 @@ def main() -> None:
         with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
             rows = list(itertools.chain.from_iterable(pool.map(work, args.tasks)))
     print(f"{origin}\n\n{len(args.tasks)} tasks, {args.seeds} seeds, {(time.perf_counter() - begun) / 60:.0f} minutes")
-    print_arms(rows)
+    print_arms(rows, list(arms))
     for name in [name for name in ("default", "before") if name in arms]:
         print_tasks(name, [row for row in rows if row["arm"] == name])
 
@@ -174,7 +174,7 @@ def rank(values: NDArray[np.floating]) -> float:
     return float(np.corrcoef(values.argsort().argsort(), np.arange(len(values)))[0, 1])
 
 
-def print_arms(rows: list[Row]) -> None:
+def print_arms(rows: list[Row], arms: list[str]) -> None:
     """Prints a row for each arm: means over tasks and seeds, of the last update unless said otherwise."""
     columns = [
         *("arm", "rank", "sd of tasks", "against the first", "rank over the run", "AUC", "start", "contact", "success"),
@@ -183,7 +183,7 @@ def print_arms(rows: list[Row]) -> None:
     ]
     print("\n| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
     first: NDArray[np.float64] | None = None
-    for name in dict.fromkeys(row["arm"] for row in rows):
+    for name in arms:
         own = [row for row in rows if row["arm"] == name]
         last = last_rows(own)
         ranks = by_task(last, "rank")
@@ -193,12 +193,8 @@ def print_arms(rows: list[Row]) -> None:
         kept = by_task(last, "success") >= by_task(last, "start")
         early = [row["contact"] - row["start"] for row in own if row["episode"] <= EARLY]
         per_10k = 10_000 / (EPISODES * STEPS) / len(last)
-        cells = [
-            f"{ranks.mean():.2f}",
-            f"{ranks.std():.2f}",
-            f"{gain.mean():+.2f} ± {error:.2f}",
-            f"{mean(own, 'rank'):.2f}",
-        ]
+        cells = [f"{ranks.mean():.2f}", f"{ranks.std():.2f}", f"{gain.mean():+.2f} ± {error:.2f}"]
+        cells.append(f"{mean(own, 'rank'):.2f}")
         cells += [f"{mean(last, key):.2f}" for key in ("auc", "start", "contact", "success", "random")]
         cells += [f"{kept.sum()} of {len(kept)}", f"{np.mean(early):+.2f}", f"{mean(own, 'late'):.2f}"]
         cells += [f"{per_10k * sum(row['steps'] for row in own):.0f}", f"{mean(last, 'filming'):.0f}"]

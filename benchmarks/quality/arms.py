@@ -70,16 +70,18 @@ class Arm:
         return videos * frames, videos * clips * float(films.video_seconds)
 
 
-TURNED_BACK: dict[str, dict[str, Any]] = {  # one option of the method at a time
+OPTIONS: dict[str, dict[str, Any]] = {  # one option of the method at a time
     "baseline parity": {"baseline": "parity"},
     "held out by clip": {"clipwise": True},
     "states unbounded": {"relevance": {"state_bound": None}},
+    **{f"states bounded at {bound}": {"relevance": {"state_bound": bound}} for bound in (3, 10)},
     "pairs across views": {"views": "all", "crossed": True},
     "any clips as references": {"relevance": {"per_episode": None}},
+    "one clip of an episode as reference": {"relevance": {"per_episode": 1}},
     "references of the last update": {"stale": True},
-    "d as long as before": {"relevance": {"direction_length": 22.6}},
+    "d of length 22.6": {"relevance": {"direction_length": 22.6}},
 }
-BEFORE: dict[str, Any] = {  # all of it, with the schedule of the demo then
+BEFORE: dict[str, Any] = {  # all that is old, with the schedule of the demo then
     **{"baseline": "parity", "clipwise": True, "stale": True, "views": "random", "film_every": 3, "stride": 16},
     "update_every": 4_000,
     "relevance": {
@@ -92,10 +94,11 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     **{f"views: {views}": {"views": views} for views in ("random", "turns", "all")},
     **{f"stride {stride}": {"stride": stride} for stride in (16, 32, 64)},
     **{f"update every {steps:,}": {"update_every": steps} for steps in (2_000, 4_000)},
-    **{f"{steps} steps an update": {"relevance": {"max_steps": steps}} for steps in (50, 100, 200, 400)},
+    **{f"{steps} steps an update": {"relevance": {"max_steps": steps}} for steps in (50, 100, 200)},
     **{f"keep {keep}": {"relevance": {"keep": keep}} for keep in ("best", "last")},
+    "64 clips of 8 states a step": {"relevance": {"clips": 64, "states_per_clip": 8}},
 }
-ARMS: dict[str, dict[str, Any]] = {"default": {}, "before": BEFORE, **TURNED_BACK, **SCHEDULES}
+ARMS: dict[str, dict[str, Any]] = {"default": {}, "before": BEFORE, **OPTIONS, **SCHEDULES}
 
 
 def films_made(films: TaskFilms, arm: Arm, rng: np.random.Generator) -> list[list[ScoredClip]]:
