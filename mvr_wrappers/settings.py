@@ -70,8 +70,8 @@ class ClipSettings(StrictFields):
     length: Int = 64
     stride: Int = 16
     frames: Int = 8
-    film_every: Int = 9
-    views: Literal["random", "turns", "all"] = "random"
+    film_every: Int = 3
+    views: Literal["random", "turns", "all"] = "turns"
     frame_at: Literal["middle", "first"] = "middle"
     image_size: Int | None = None
     quality: Literal["fast", "full"] = "fast"
@@ -101,7 +101,7 @@ class RelevanceSettings(StrictFields):
         averaging: share of its old value that the running average of the weights keeps at each step. The average is
             what early stopping judges and what an update leaves behind; 0 takes the weights themselves (paper).
         clips: clips drawn a step; each is embedded once and meets others in several pairs. 512 makes 256 pairs all but
-            independent (paper), at eight times the cost.
+            independent (paper), at many times the cost.
         pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
@@ -130,9 +130,9 @@ class RelevanceSettings(StrictFields):
     learning_rate: Float = 5e-4
     weight_decay: Float = 1e-3
     averaging: Float = 0.98
-    clips: Int = 64
+    clips: Int = 32
     pairs: Int = 256
-    states_per_clip: Int | None = 8
+    states_per_clip: Int | None = 4
     standardise: Bool = True
     state_bound: Float | None = 5.0
     center_views: Bool = True
@@ -140,9 +140,9 @@ class RelevanceSettings(StrictFields):
     per_episode: Int | None = 2
     capacity: Int = 20_000
     holdout: Float = 0.05
-    steps_per_epoch: Int = 50
-    patience: Int = 5
-    max_steps: Int = 1_000
+    steps_per_epoch: Int = 25
+    patience: Int = 3
+    max_steps: Int = 300
     min_total_steps: Int = 0
     keep: Literal["best", "last"] = "best"
 
@@ -202,7 +202,7 @@ class ScheduleSettings(StrictFields):
     """
 
     score_every: Int = 10_000
-    update_every: Int = 50_000
+    update_every: Int = 20_000
     max_clips: Int = 400
     mode: Literal["sync", "async"] = "sync"
 
