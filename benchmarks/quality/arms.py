@@ -86,7 +86,7 @@ BEFORE: dict[str, Any] = {  # all that is old, with the schedule of the demo the
     "update_every": 4_000,
     "relevance": {
         **{"state_bound": None, "per_episode": None, "direction_length": 22.6, "keep": "best", "holdout": 0.05},
-        **{"states_per_clip": 8, "clips": 64, "max_steps": 200, "patience": 3},
+        **{"states_per_clip": 8, "clips": 64, "steps_per_epoch": 50, "max_steps": 200, "patience": 3},
     },
 }
 SCHEDULES: dict[str, dict[str, Any]] = {
