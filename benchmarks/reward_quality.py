@@ -28,13 +28,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from quality.arms import ARMS, TASKS, Arm, films_made
-from quality.films import STEPS, TaskFilms, films_of
+from quality.films import STEPS, Shown, TaskFilms, films_of
 
 from mvr_agents.runs.provenance import made_with
 from mvr_wrappers.clips import ScoredClip
@@ -56,7 +56,8 @@ def main() -> None:
     origin, begun = made_with("metaworld"), time.perf_counter()
     arms = {name: Arm.of_preset(args.preset).changed(ARMS[name]) for name in args.arms}
     with tempfile.TemporaryDirectory() as folder:
-        work = partial(learn_task, arms=arms, seeds=args.seeds, cache=args.cache or Path(folder))
+        cache = args.cache or Path(folder)
+        work = partial(learn_task, arms=arms, seeds=args.seeds, shown=args.shown, cache=cache)
         with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
             rows = list(itertools.chain.from_iterable(pool.map(work, args.tasks)))
     print(f"{origin}\n\n{len(args.tasks)} tasks, {args.seeds} seeds, {(time.perf_counter() - begun) / 60:.0f} minutes")
@@ -71,16 +72,17 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument("--preset", default="demo", help="what the default does")
+    parser.add_argument("--shown", choices=get_args(Shown), default="all", help="learn from the films that show this")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each arm on a task's films")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--cache", type=Path, help="folder that keeps the films")
     return parser.parse_args()
 
 
-def learn_task(task: str, arms: Mapping[str, Arm], seeds: int, cache: Path) -> list[Row]:
+def learn_task(task: str, arms: Mapping[str, Arm], seeds: int, shown: Shown, cache: Path) -> list[Row]:
     """Returns the rows of all arms on one task."""
     torch.set_num_threads(1)
-    films = films_of(task, EPISODES, 0, cache)
+    films = films_of(task, EPISODES, 0, cache).showing(shown)
     apart = films.scores.mean(axis=(0, 1))
     view_share = float(apart.var() / films.scores.var())
     groups: dict[Arm, dict[str, Arm]] = {}
@@ -132,8 +134,9 @@ def learn(films: TaskFilms, arms: Mapping[str, Arm], seed: int) -> Iterator[Row]
     trainer = RelevanceTrainer(settings, rngs[1])
     readings = [Reading(name, arm) for name, arm in arms.items()]
     made, interval = films_made(films, training, rngs[2]), training.update_every // STEPS
-    for end in range(interval, len(made) + 1, interval):
-        fresh = list(itertools.chain.from_iterable(made[end - interval : end]))
+    for first in range(0, len(made), interval):
+        end = min(first + interval, len(made))
+        fresh = list(itertools.chain.from_iterable(made[first:end]))
         dataset.add(fresh)
         late = [reading.offer(fresh, dataset.view_offsets, trainer.model, films) for reading in readings]
         begun = time.process_time()
@@ -192,7 +195,7 @@ def print_arms(rows: list[Row], arms: list[str]) -> None:
         error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.nan
         kept = by_task(last, "success") >= by_task(last, "start")
         early = [row["contact"] - row["start"] for row in own if row["episode"] <= EARLY]
-        per_10k = 10_000 / (EPISODES * STEPS) / len(last)
+        per_10k = 10_000 / (last[0]["episode"] * STEPS) / len(last)
         cells = [f"{ranks.mean():.2f}", f"{ranks.std():.2f}", f"{gain.mean():+.2f} ± {error:.2f}"]
         cells.append(f"{mean(own, 'rank'):.2f}")
         cells += [f"{mean(last, key):.2f}" for key in ("auc", "start", "contact", "success", "random")]

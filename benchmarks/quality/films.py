@@ -8,9 +8,9 @@ the package's own FilmedEnv and scored with the pocket scorer; who wants fewer f
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ SETTLING, MOVED = 15, 0.01  # steps in which objects fall onto the table; metres
 KEPT_ACTION = 5  # steps for which the imitated agent keeps its mind, and a random action
 
 Rows = NDArray[np.float32]
+Shown = Literal["all", "untouched", "touched", "solved"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +66,16 @@ class TaskFilms:
     frame_seconds: NDArray[np.float64]
     video_seconds: NDArray[np.float64]
 
+    def showing(self, what: Shown) -> TaskFilms:
+        """Returns the films of the episodes that show something: of those not solved, whether the object was moved."""
+        if what == "all":
+            return self
+        solved = self.success.any(axis=1)
+        touched = np.array([touch(states) < len(states) for states in self.states])
+        chosen = {"untouched": ~solved & ~touched, "touched": ~solved & touched, "solved": solved}[what]
+        kept = {name: getattr(self, name)[chosen] for name in ("states", "success", "scores", "embeddings")}
+        return replace(self, **kept)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
@@ -80,10 +91,8 @@ class Played:
 
     @property
     def touched(self) -> int:
-        """First state at which the object had been moved, once it has settled; T if it was not."""
-        moved = np.linalg.norm(self.states[:, OBJECT] - self.states[SETTLING, OBJECT], axis=1) > MOVED
-        moved[: SETTLING + 1] = False
-        return int(np.argmax(moved)) if moved.any() else len(moved)
+        """See `touch`."""
+        return touch(self.states)
 
 
 def films_of(task: str, episodes: int, seed: int, cache: Path) -> TaskFilms:
@@ -103,6 +112,13 @@ def frames_filmed(stride: int) -> int:
     """Returns how many moments of an episode are filmed for clips of one stride: clips that overlap share some."""
     starts = clip_starts(STEPS + 1, LENGTH, stride)
     return len(np.unique(np.add.outer(starts, frame_indices(LENGTH, FRAMES))))
+
+
+def touch(states: Rows) -> int:
+    """Returns the first of an episode's states (T, D) at which the object had been moved since it settled, or T."""
+    moved = np.linalg.norm(states[:, OBJECT] - states[SETTLING, OBJECT], axis=1) > MOVED
+    moved[: SETTLING + 1] = False
+    return int(np.argmax(moved)) if moved.any() else len(moved)
 
 
 def skill(episode: int, episodes: int) -> float:
