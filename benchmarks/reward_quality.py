@@ -54,7 +54,10 @@ def main() -> None:
     """Prints the tables."""
     args = read_arguments()
     origin, begun = made_with("metaworld"), time.perf_counter()
-    arms = {name: Arm.of_preset(args.preset).changed(ARMS[name]) for name in args.arms}
+    named: dict[Arm, str] = {}
+    for name in args.arms:
+        named.setdefault(Arm.of_preset(args.preset).changed(ARMS[name]), name)  # of equals the first gives the name
+    arms = {name: arm for arm, name in named.items()}
     with tempfile.TemporaryDirectory() as folder:
         cache = args.cache or Path(folder)
         work = partial(learn_task, arms=arms, seeds=args.seeds, shown=args.shown, cache=cache)
@@ -83,8 +86,8 @@ def learn_task(task: str, arms: Mapping[str, Arm], seeds: int, shown: Shown, cac
     """Returns the rows of all arms on one task."""
     torch.set_num_threads(1)
     films = films_of(task, EPISODES, 0, cache).showing(shown)
-    apart = films.scores.mean(axis=(0, 1))
-    view_share = float(apart.var() / films.scores.var())
+    early, everything = view_share(films.scores[:EARLY]), view_share(films.scores)
+    shares = {"view share, early": early, "view share, all": everything}
     groups: dict[Arm, dict[str, Arm]] = {}
     for name, arm in arms.items():
         groups.setdefault(arm.training, {})[name] = arm
@@ -92,9 +95,14 @@ def learn_task(task: str, arms: Mapping[str, Arm], seeds: int, shown: Shown, cac
     for seed, group in itertools.product(range(seeds), groups.values()):
         for row in learn(films, group, seed):
             filming, scoring = arms[row["arm"]].costs(films)
-            costs = {"filming": filming, "scoring": scoring, "view share": view_share}
+            costs = {"filming": filming, "scoring": scoring, **shares}
             rows.append({"task": task, "seed": seed, **costs, **row})
     return rows
+
+
+def view_share(scores: NDArray[np.float32]) -> float:
+    """Returns the share of the variance of scores (E, C, V) that the view explains."""
+    return float(scores.mean(axis=(0, 1)).var() / scores.var())
 
 
 class Reading:
@@ -207,7 +215,17 @@ def print_arms(rows: list[Row], arms: list[str]) -> None:
 
 def print_tasks(name: str, rows: list[Row]) -> None:
     """Prints a row for each task: means over the seeds, after the last update."""
-    columns = ("view share", "rank", "rank over the run", "auc", "start", "contact", "success", "random")
+    columns = (
+        "view share, early",
+        "view share, all",
+        "rank",
+        "rank over the run",
+        "auc",
+        "start",
+        "contact",
+        "success",
+        "random",
+    )
     print(f"\nThe arm {name} by task\n\n| task | " + " | ".join(columns) + " |\n" + "| --- " * (len(columns) + 1) + "|")
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]

@@ -99,6 +99,7 @@ def films_of(task: str, episodes: int, seed: int, cache: Path) -> TaskFilms:
     """Returns the films of a task from the folder `cache`, made now if they are not there yet."""
     path = cache / f"{task}-{episodes}-{seed}.npz"
     if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
         films = _make_films(get_task(task), episodes, seed)
         arrays: dict[str, Any] = {field.name: getattr(films, field.name) for field in fields(TaskFilms)}
         partial = path.with_suffix(".partial.npz")
