@@ -70,7 +70,7 @@ class ClipSettings(StrictFields):
     length: Int = 64
     stride: Int = 16
     frames: Int = 8
-    film_every: Int = 3
+    film_every: Int = 4
     views: Literal["random", "turns", "all"] = "turns"
     frame_at: Literal["middle", "first"] = "middle"
     image_size: Int | None = None
@@ -206,7 +206,7 @@ class ScheduleSettings(StrictFields):
     """
 
     score_every: Int = 10_000
-    update_every: Int = 20_000
+    update_every: Int = 50_000
     max_clips: Int = 400
     mode: Literal["sync", "async"] = "sync"
 
