@@ -64,6 +64,7 @@ def main() -> None:
         with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
             rows = list(itertools.chain.from_iterable(pool.map(work, args.tasks)))
     print(f"{origin}\n\n{len(args.tasks)} tasks, {args.seeds} seeds, {(time.perf_counter() - begun) / 60:.0f} minutes")
+    print(f"\nThe first arm: {next(iter(named))}")
     print_arms(rows, list(arms))
     for name in [name for name in ("default", "before") if name in arms]:
         print_tasks(name, [row for row in rows if row["arm"] == name])
