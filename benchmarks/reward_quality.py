@@ -216,23 +216,15 @@ def print_arms(rows: list[Row], arms: list[str]) -> None:
 
 def print_tasks(name: str, rows: list[Row]) -> None:
     """Prints a row for each task: means over the seeds, after the last update."""
-    columns = (
-        "view share, early",
-        "view share, all",
-        "rank",
-        "rank over the run",
-        "auc",
-        "start",
-        "contact",
-        "success",
-        "random",
-    )
-    print(f"\nThe arm {name} by task\n\n| task | " + " | ".join(columns) + " |\n" + "| --- " * (len(columns) + 1) + "|")
+    columns = ("view share, early", "view share, all", "auc", "start", "contact", "success", "random")
+    titles = ("task", "rank", "of the worst seed", "over the run", *columns)
+    print(f"\nThe arm {name} by task\n\n| " + " | ".join(titles) + " |\n" + "| --- " * len(titles) + "|")
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]
-        values = {key: mean(last_rows(own), key) for key in columns if key != "rank over the run"}
-        values["rank over the run"] = mean(own, "rank")
-        print(f"| {task} | " + " | ".join(f"{values[key]:.2f}" for key in columns) + " |")
+        last = last_rows(own)
+        cells = [mean(last, "rank"), min(row["rank"] for row in last), mean(own, "rank")]
+        cells += [mean(last, key) for key in columns]
+        print(f"| {task} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
 
 
 def last_rows(rows: list[Row]) -> list[Row]:
