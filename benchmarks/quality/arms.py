@@ -75,6 +75,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # one option of the method at a time
     "held out by clip": {"clipwise": True},
     "states unbounded": {"relevance": {"state_bound": None}},
     **{f"states bounded at {bound}": {"relevance": {"state_bound": bound}} for bound in (3, 10)},
+    "features constant below 1e-6": {"relevance": {"constant": 1e-6}},
     "pairs across views": {"views": "all", "crossed": True},
     "any clips as references": {"relevance": {"per_episode": None}},
     "one clip of an episode as reference": {"relevance": {"per_episode": 1}},
@@ -85,7 +86,14 @@ BEFORE: dict[str, Any] = {  # all that is old, with the schedule of the demo the
     **{"baseline": "parity", "clipwise": True, "stale": True, "views": "random", "film_every": 3, "stride": 16},
     "update_every": 4_000,
     "relevance": {
-        **{"state_bound": None, "per_episode": None, "direction_length": 22.6, "keep": "best", "holdout": 0.05},
+        **{
+            "constant": 1e-6,
+            "state_bound": None,
+            "per_episode": None,
+            "direction_length": 22.6,
+            "keep": "best",
+            "holdout": 0.05,
+        },
         **{"states_per_clip": 8, "clips": 64, "steps_per_epoch": 50, "max_steps": 200, "patience": 3},
     },
 }
