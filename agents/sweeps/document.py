@@ -67,7 +67,7 @@ def _markdown(block: Block) -> str:
             lines = [columns, tuple("---" for _ in columns), *rows]
             return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         case Picture(path, caption):
-            return f"![{caption}]({path.name})\n\n{caption}"
+            return f"![{path.stem}]({path.name})\n\n{caption}"
 
 
 def to_html(title: str, blocks: Sequence[Block]) -> str:
@@ -92,5 +92,5 @@ def _html(block: Block) -> Iterator[str]:
             yield "</table></div>"
         case Picture(path, caption):
             data = base64.b64encode(path.read_bytes()).decode("ascii")
-            yield f'<figure><img src="data:image/png;base64,{data}" alt="{escape(caption)}">'
+            yield f'<figure><img src="data:image/png;base64,{data}" alt="{escape(path.stem)}">'
             yield f"<figcaption>{escape(caption)}</figcaption></figure>"

@@ -37,11 +37,12 @@ def draw_lines(lines: Sequence[Line], path: Path, title: str, x_label: str, y_la
     groups = list(dict.fromkeys(line.group for line in lines))
     looks = _looks([line.arm for line in lines])
     figure, panels = _panels(len(groups), title, PANEL[1])
-    for group, axes in zip(groups, panels, strict=True):
+    for number, (group, axes) in enumerate(zip(groups, panels, strict=True)):
         _draw_group(axes, [line for line in lines if line.group == group], looks)
         axes.set_title(wrapped(group.name, 40), fontsize=11)
         axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
+        if number % COLUMNS == 0:
+            axes.set_ylabel(y_label)
     _legend(figure, looks)
     save_figure(figure, path)
 
@@ -55,6 +56,7 @@ def _draw_group(axes: Axes, lines: Sequence[Line], looks: dict[str, tuple[str, S
         axes.fill_between(line.x, line.estimate.low, line.estimate.high, color=color, alpha=0.18, linewidth=0)
     if lines[0].quantity != "return":
         axes.set_ylim(-0.03, 1.03)
+    axes.margins(x=0.01)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if lines[0].x[-1] >= 1_000:
@@ -73,7 +75,7 @@ def draw_differences(comparisons: Sequence[Comparison], path: Path, title: str, 
     """
     pairs = list(dict.fromkeys((comparison.arm, comparison.other) for comparison in comparisons))
     rows = max(sum((c.arm, c.other) == pair for c in comparisons) for pair in pairs)
-    figure, panels = _panels(len(pairs), title, 1.3 + 0.4 * rows)
+    figure, panels = _panels(len(pairs), title, 1.0 + 0.42 * rows)
     for pair, axes in zip(pairs, panels, strict=True):
         own = [comparison for comparison in comparisons if (comparison.arm, comparison.other) == pair]
         for row, comparison in enumerate(own):

@@ -83,9 +83,14 @@ def _write(out: Path, collection: Collection, findings: Findings) -> Written:
     if pairs.rows:
         blocks += [Heading("Pairs of arms"), pairs]
     blocks += pictures
-    if (fading := sections.fading(collection)).rows:
+    if (fading := sections.fading(collection, findings)).rows:
         blocks += [Heading("Shaping beside task reward"), fading]
-    blocks += [Heading("Hours"), sections.hours(collection), Heading("Made with"), sections.machines(collection)]
+    blocks += [
+        Heading("Hours"),
+        sections.hours(collection, findings),
+        Heading("Made with"),
+        sections.machines(collection),
+    ]
     blocks += [Heading("What the numbers mean"), sections.definitions(findings)]
     blocks += [Heading("All numbers"), Points(tuple(path.name for path in numbers))]
     page, text = out / "report.html", out / "report.md"
@@ -95,12 +100,9 @@ def _write(out: Path, collection: Collection, findings: Findings) -> Written:
 
 
 def _title(collection: Collection, findings: Findings) -> str:
-    parts = [_counted(len(collection.runs), "run"), _counted(len(collection.tasks), "task")]
-    return f"{', '.join(parts)}, {_counted(len(collection.arms), 'arm')}: {METRICS[findings.metric].title}"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"
+    counts = {"run": collection.runs, "task": collection.tasks, "arm": collection.arms}
+    parts = (sections.counted(len(things), name) for name, things in counts.items())
+    return f"{', '.join(parts)}: {METRICS[findings.metric].title}"
 
 
 def _draw(out: Path, findings: Findings) -> Iterator[Picture]:

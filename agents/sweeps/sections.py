@@ -13,26 +13,28 @@ from mvr_agents.sweeps.findings import CURVE_RESAMPLES, Comparison, Findings, Gr
 from mvr_agents.sweeps.scores import METRICS, Metric, MetricName
 from mvr_agents.sweeps.statistics import RESAMPLES, Estimate
 
-FEW = 5  # seeds from which on an interval of one task is nearly as wide as it says
+COVERED = {2: "51%", 3: "75%", 4: "87%"}
+"""Seeds of one task -> how often a 95% interval holds the true value, see benchmarks/intervals.py."""
 
 
 def caveats(collection: Collection, findings: Findings) -> Points:
     """Says what stands between these numbers and belief."""
     seeds = {(run.task, run.arm): len(collection.of(run.task, run.arm)) for run in collection.runs}
     lines = [f"{note}." for note in collection.notes] + list(findings.notes)
-    lonely = [f"{arm} of {task}" for (task, arm), count in seeds.items() if count == 1]
-    if lonely:
-        lines.append(f"One seed is an anecdote and has no interval; train more of {_some(lonely)}.")
-    missing = [f"{arm} of {task}: {_seeds(gone)}" for (task, arm), gone in collection.missing().items()]
-    if missing:
-        count = sum(map(len, collection.missing().values()))
-        lines.append(f"{count} runs are missing that others have a seed of. {_some(missing, '; ')}.")
+    if lonely := [f"{arm} of {task}" for (task, arm), count in seeds.items() if count == 1]:
+        lines.append(f"One seed is an anecdote, and has no interval; train more seeds of {_some(lonely)}.")
+    if missing := collection.missing():
+        names = [f"{arm} of {task}: {_seeds(gone)}" for (task, arm), gone in missing.items()]
+        lines.append(f"{counted(sum(map(len, missing.values())), 'run')} missing: {_some(names, '; ')}.")
     if collection.unfinished:
         names = [f"{arm} of {task}, seed {seed}" for task, arm, seed in collection.unfinished]
-        lines.append(f"{len(names)} runs are not finished and not counted: {_some(names, '; ')}.")
+        lines.append(f"{counted(len(names), 'run')} not finished, and not counted: {_some(names, '; ')}.")
     fewest = min(seeds.values())
-    if 1 < fewest < FEW:
-        lines.append(f"Some task has {fewest} seeds: intervals of fewer than {FEW} are much too narrow.")
+    if fewest in COVERED:
+        lines.append(
+            f"Intervals of few seeds are too narrow: of {fewest} seeds of a task, one of 95% holds the true value in "
+            f"{COVERED[fewest]} of cases where scores are normal (benchmarks/results/intervals.md)."
+        )
     return Points(tuple(lines or ["Every task and arm has the same seeds, all finished."]))
 
 
@@ -64,32 +66,35 @@ def _comparison(found: Comparison, metric: Metric) -> tuple[str, ...]:
     return (found.group.name, found.arm, found.other, probability, difference, str(len(found.pairs)))
 
 
-def fading(collection: Collection) -> Table:
-    """Returns the size of the shaping beside the task reward, early and late, mean over the runs of a task and arm."""
+def fading(collection: Collection, findings: Findings) -> Table:
+    """Returns the size of the shaping beside the task reward, early and late, mean over the runs of a row."""
     rows = []
-    for task in collection.tasks:
-        for arm in collection.arms:
-            fades = np.array([run.fade for run in collection.of(task, arm)])
-            if np.isfinite(fades).any():
-                known = [column[np.isfinite(column)] for column in fades.T]
-                cells = (f"{column.mean():.1%}" if len(column) else "-" for column in known)
-                rows.append((task, arm, *cells, str(int(np.isfinite(fades).all(axis=1).sum()))))
-    return Table(("task", "arm", "early", "late", "runs"), tuple(rows))
+    for group in findings.groups:
+        for arm in group.arms:
+            fades = np.array([run.fade for task in group.tasks for run in collection.of(task, arm)])
+            told = np.isfinite(fades).all(axis=1)
+            if told.any():
+                cells = (f"{share:.1%}" for share in fades[told].mean(axis=0))
+                rows.append((group.name, arm, str(told.sum()), *cells))
+    return Table(("task", "arm", "runs", "early", "late"), tuple(rows))
 
 
-def hours(collection: Collection) -> Table:
-    """Returns how long the runs took, a row a task and an arm."""
-    rows = []
-    for task in collection.tasks:
-        for arm in collection.arms:
-            if runs := collection.of(task, arm):
-                seconds = sum(run.seconds for run in runs)
-                steps = sum(int(run.evaluations.steps[-1]) for run in runs)
-                each = seconds / len(runs) / 3600
-                rows.append(
-                    (task, arm, str(len(runs)), f"{seconds / 3600:.2f}", f"{each:.2f}", f"{steps / seconds:.0f}")
-                )
-    return Table(("task", "arm", "runs", "hours in all", "hours a run", "steps a second"), tuple(rows))
+def hours(collection: Collection, findings: Findings) -> Table:
+    """Returns how long the runs took, those of each row and all."""
+    rows = [
+        (group.name, arm, [run for task in group.tasks for run in collection.of(task, arm)])
+        for group in findings.groups
+        for arm in group.arms
+    ]
+    cells = (_time(*row) for row in [*rows, ("all", "", list(collection.runs))])
+    return Table(("task", "arm", "runs", "hours in all", "hours a run", "steps a second"), tuple(cells))
+
+
+def _time(name: str, arm: str, runs: Sequence[Run]) -> tuple[str, ...]:
+    seconds = sum(run.seconds for run in runs)
+    steps = sum(int(run.evaluations.steps[-1]) for run in runs)
+    numbers = (f"{seconds / 3600:.2f}", f"{seconds / len(runs) / 3600:.2f}", f"{steps / seconds:,.0f}")
+    return (name, arm, str(len(runs)), *numbers)
 
 
 def machines(collection: Collection) -> Table:
@@ -144,6 +149,11 @@ def _estimate(estimate: Estimate, metric: Metric, sign: str = "") -> str:
 def _interval(estimate: Estimate, written: Callable[[float], str]) -> str:
     value, low, high = (float(number) for number in (estimate.value, estimate.low, estimate.high))
     return written(value) if np.isnan(low) else f"{written(value)} [{written(low)}, {written(high)}]"
+
+
+def counted(count: int, thing: str) -> str:
+    """Returns "1 run" or "2 runs"."""
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:
