@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.provenance import git_revision, package_versions
+from mvr_agents.runs.provenance import git_revision, machine, package_versions
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import parse
 from mvr_wrappers.settings import AgentSettings
@@ -35,6 +35,7 @@ def write_config(path: Path, config: TrainConfig, started: datetime) -> None:
         "started": started.isoformat(timespec="seconds"),
         "git": git_revision(),
         "versions": package_versions(),
+        "machine": machine(),
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
