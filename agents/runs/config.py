@@ -60,7 +60,8 @@ class TrainConfig(TaskSettings):
         subproc: step each sub-env in a process of its own.
         agent_device: where the agent computes: "auto", "cpu", "cuda", "cuda:N".
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
-        outputs: where run directories are written.
+        outputs: where run directories are written: OUTPUTS/<task>/<agent>/<time>-seed-<seed>.
+        run_dir: the directory of this run itself, in place of one below outputs.
         seed: of everything random in the run: envs, filming, learning and the agent.
         {options}
     """
@@ -74,6 +75,7 @@ class TrainConfig(TaskSettings):
     agent_device: str = "auto"
     threads: int = 1
     outputs: Path = Path("outputs")
+    run_dir: Path | None = None
     rig: Mapped | None = None
     env_kwargs: Mapped = field(default_factory=dict)
 

@@ -14,16 +14,23 @@ from mvr_wrappers.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """`outputs/<task>/<agent>/<time>/`. The attributes below are paths, whether or not the files exist yet."""
+    """`outputs/<task>/<agent>/<time>-seed-<n>/`. The attributes below are paths, whether or not the files exist yet."""
 
     path: Path
 
     @classmethod
     def create(cls, config: TrainConfig) -> Self:
-        """Makes an empty directory, named after the task, the agent and the time, and writes config.yaml."""
+        """Makes the directory and writes config.yaml: `config.run_dir`, or one named after task, agent, time and seed.
+
+        Raises:
+            ConfigError: it cannot be made, or `config.run_dir` holds a run already.
+        """
         started = datetime.now().astimezone()
-        parent = Path(config.outputs) / config.task_spec().name / config.agent
-        run = cls(_make_unique(parent, started.strftime("%Y-%m-%d_%H-%M-%S")))
+        if config.run_dir is None:
+            parent = Path(config.outputs) / config.task_spec().name / config.agent
+            run = cls(_make_unique(parent, f"{started:%Y-%m-%d_%H-%M-%S}-seed-{config.seed}"))
+        else:
+            run = cls(_make_free(Path(config.run_dir)))
         write_config(run.config, config, started)
         return run
 
@@ -36,7 +43,9 @@ class RunDirectory:
         """
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise ConfigError(f"there is no folder {run.path}; give a run directory, outputs/<task>/<agent>/<time>")
+            raise ConfigError(
+                f"there is no folder {run.path}; give a run directory, outputs/<task>/<agent>/<time>-seed-<n>"
+            )
         if not run.config.is_file():
             inside = sorted(run.path.rglob(run.config.name))
             hint = f"did you mean {inside[-1].parent}?" if inside else "a run directory is written by `mvr train`"
@@ -96,6 +105,17 @@ class RunDirectory:
     def relevance(self) -> Path:
         """State relevance and shaping along an episode."""
         return self.path / "relevance.png"
+
+
+def _make_free(path: Path) -> Path:
+    """Makes the directory, which may exist but hold no run."""
+    if RunDirectory(path).config.exists():
+        raise ConfigError(f"there is a run in {path} already; give another run_dir")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {path}: {error.strerror}; choose another run_dir") from error
+    return path
 
 
 def _make_unique(parent: Path, name: str) -> Path:

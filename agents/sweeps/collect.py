@@ -18,7 +18,16 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.files import read_yaml
 
-_FREE = {"task", "seed", "outputs", "device", "agent_device", "threads", "subproc"}  # may differ within an arm
+_FREE = {
+    "task",
+    "seed",
+    "outputs",
+    "run_dir",
+    "device",
+    "agent_device",
+    "threads",
+    "subproc",
+}  # may differ within an arm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
