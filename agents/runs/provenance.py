@@ -38,8 +38,13 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory": _memory(),
-        "gpus": (_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines(),
+        "gpus": gpu_names(),
     }
+
+
+def gpu_names() -> list[str]:
+    """Returns the names of the GPUs that NVIDIA's tool finds, in its order."""
+    return (_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
 
 
 def _processor() -> str:

@@ -82,6 +82,18 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path} is not YAML: {error}") from error
 
 
+def read_value(text: str) -> Any:
+    """Reads a value written as YAML on one line, such as "0.1" or "[64, 64]".
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a safe loader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r} is not YAML; quote what is text") from error
+
+
 def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
     """Refuses keys that stand twice, of which YAML keeps the last, keys that are not text, and a node inside itself."""
     if any(node is outer for outer in above):
