@@ -129,10 +129,8 @@ def _tell_plan(jobs: Sequence[Job], at_once: int, outputs: Path) -> None:
         say(f"nothing has been measured yet: no finished run below {outputs}; run `mvr sweep smoke` first")
     elif open_:
         cost = estimate(open_, measured)
-        hours = cost.seconds / 3600
-        say(
-            f"by {len(measured)} finished runs: {hours:.1f} hours of processes, {cost.size / 1e9:.2f} GB; with {at_once} "
-            f"at a time about {timedelta(seconds=round(cost.seconds / min(at_once, len(open_))))}"
-        )
+        sums = f"{cost.seconds / 3600:.2f} hours one after the other, {cost.size / 1e9:.3f} GB"
+        beside = timedelta(seconds=round(cost.seconds / min(at_once, len(open_))))
+        say(f"by {len(measured)} finished runs: {sums}; with {at_once} at a time about {beside}")
         if cost.unlike:
             say(f"{cost.unlike} of the {len(open_)} are of a task, learner or scorer that no finished run had: a guess")

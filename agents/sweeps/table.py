@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -29,6 +30,7 @@ class Standing:
     """How far a trial has come, by its metrics; NaN while nothing is known.
 
     Attributes:
+        evaluations: made so far.
         step: env steps.
         steps: env steps of the whole training.
         task_return: of the last evaluation.
@@ -36,6 +38,7 @@ class Standing:
         left: seconds that the rest will take at the pace so far.
     """
 
+    evaluations: int
     step: int
     steps: int
     task_return: float
@@ -49,15 +52,16 @@ def standing(job: Job) -> Standing:
     try:
         metrics = read_metrics(job.trial.run.metrics)
     except ConfigError:  # not there yet
-        return Standing(0, steps, NAN, NAN, NAN)
+        return Standing(0, 0, steps, NAN, NAN, NAN)
     if not len(metrics["step"]):
-        return Standing(0, steps, NAN, NAN, NAN)
+        return Standing(0, 0, steps, NAN, NAN, NAN)
     step, seconds = metrics["step"][-1], metrics["seconds"][-1]
     left = (steps - step) * seconds / step if step else NAN
-    return Standing(int(step), steps, _last(metrics["eval_return"]), _last(metrics["eval_success"]), float(left))
+    returns, success = metrics["eval_return"], _last(metrics["eval_success"])
+    return Standing(int(np.isfinite(returns).sum()), int(step), steps, _last(returns), success, float(left))
 
 
-def _last(column: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _last(column: NDArray[np.float64]) -> float:
     known = column[np.isfinite(column)]
     return float(known[-1]) if len(known) else NAN
 
@@ -67,11 +71,9 @@ def whole_left(jobs: Sequence[Job], standings: Sequence[Standing], at_once: int)
     paces = [s.left / (s.steps - s.step) for s in standings if np.isfinite(s.left) and s.step < s.steps]
     if not paces:
         return NAN
-    waiting = sum(job.trial.config.hyperparameters["steps"] for job in jobs if job.state == "waiting")
-    steps = waiting + sum(s.steps - s.step for s in standings)
-    return (
-        steps * float(np.mean(paces)) / max(1, min(at_once, len(standings) + sum(j.state == "waiting" for j in jobs)))
-    )
+    waiting = [job.trial.config.hyperparameters["steps"] for job in jobs if job.state == "waiting"]
+    steps = sum(waiting) + sum(s.steps - s.step for s in standings)
+    return steps * float(np.mean(paces)) / min(at_once, len(standings) + len(waiting))
 
 
 def summary(jobs: Sequence[Job]) -> str:
@@ -126,24 +128,23 @@ class Lines:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._known: dict[Job, tuple[State, int, str]] = {}
+        self._known: dict[Job, tuple[State, int, int]] = {}
 
     def __call__(self, jobs: Sequence[Job]) -> None:
         """Looks at the jobs."""
         for job in jobs:
-            state, attempts, seen = self._known.get(job, ("finished" if job.before else "waiting", 0, ""))
+            state, attempts, seen = self._known.get(job, ("finished" if job.before else "waiting", 0, 0))
             if (state, attempts) != (job.state, job.attempts):
-                seen = ""
+                seen = 0
                 for line in self._changes(job, state, attempts):
                     self._say(line)
             if job.state == "running":
                 now = standing(job)
-                result = f"return {_form(now.task_return, '{:.1f}')}, success {_form(now.success, '{:.0%}')}"
-                if np.isfinite(now.task_return) and result != seen:
-                    self._say(
-                        f"{job.trial.name}: step {now.step:,} of {now.steps:,}, {result}, {_duration(now.left)} left"
-                    )
-                    seen = result
+                if now.evaluations > seen:
+                    task_return, success, left = _numbers(now)
+                    result = f"return {task_return}, success {success}, {left} left"
+                    self._say(f"{job.trial.name}: step {now.step:,} of {now.steps:,}, {result}")
+                    seen = now.evaluations
             self._known[job] = job.state, job.attempts, seen
 
     @staticmethod
@@ -168,7 +169,8 @@ def shown(console: Console, say: Callable[[str], object], at_once: int) -> Itera
 
 def _now_and_then(show: Show) -> Show:
     """Returns `show`, but called only every `EVERY` seconds, and whenever a job's state has changed."""
-    last, seen = -EVERY, None
+    last = -EVERY
+    seen: list[tuple[State, int]] = []
 
     def look(jobs: Sequence[Job]) -> None:
         nonlocal last, seen
