@@ -9,13 +9,17 @@ import threading
 from mvr_agents.cli import INTERRUPTED, main
 
 
-def _end_with_parent() -> None:
-    """Waits until the other end of standard input is closed, which is never done on purpose."""
+def end_with_parent() -> None:
+    """Has this process end at once when the other end of its standard input is closed, by its parent's end."""
+    threading.Thread(target=_wait, daemon=True).start()
+
+
+def _wait() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     os._exit(INTERRUPTED)  # at once, from this thread
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     sys.exit(main())
