@@ -21,7 +21,7 @@ from mvr_agents.sweeps.words import train_words
 State = Literal["waiting", "running", "finished", "stopped", "failed"]
 
 ATTEMPTS = 3
-WORKER = (sys.executable, "-m", "mvr_agents.sweeps.worker")
+WORKER = (sys.executable, "-m", "mvr_agents.worker")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
 """What keeps a process to one core: NumPy, torch, and with NPROC XLA. Values of the environment go before these."""
 POLL = 0.2  # seconds
@@ -158,7 +158,7 @@ def _start(job: Job, gpu: str | None, worker: Sequence[str]) -> None:
         job.process = subprocess.Popen(  # in a session of its own, where Ctrl-C of the terminal does not reach it
             [*worker, *words],
             env=environment,
-            stdin=subprocess.PIPE,  # closed by the end of this process, however it ends: see worker.py
+            stdin=subprocess.PIPE,  # closed by the end of this process, however it ends: see mvr_agents.worker
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

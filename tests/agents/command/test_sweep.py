@@ -56,7 +56,7 @@ def test_failures_are_listed_and_end_with_one(
     [
         (["smok"], "no suite and no task 'smok'. Nearest names: smoke"),
         (["smoke", "--arms", "mrv"], "no arm 'mrv'. Nearest names: mvr"),
-        (["smoke", "--set", "wieght=1"], "--set.wieght is no option of a suite's runs. Nearest valid keys: weight"),
+        (["smoke", "--set", "wegiht=1"], "--set.wegiht is no option of a suite's runs. Nearest valid keys: weight"),
         (["smoke", "--set", "weight"], "--set weight: write an option and its values, as in weight=0.01,0.1"),
         (["smoke", "--set", "weight=[1"], "is not YAML"),
         (["smoke", "--seeds", "x"], "--seeds: 'x' is no seed"),

@@ -131,7 +131,7 @@ def test_processes_end_with_an_exception(tmp_path: Path) -> None:
 
 
 def test_a_worker_ends_when_its_parent_does() -> None:
-    source = "import time; from mvr_agents.sweeps import worker\n"
+    source = "import time; from mvr_agents import worker\n"
     source += "worker.end_with_parent(); print('up', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process:

@@ -97,7 +97,7 @@ def test_a_file_adds_suites_and_tasks(tmp_path: Path) -> None:
         ({"tasks": []}, ["suites.small.tasks is empty"]),
         ({"arms": {}}, ["suites.small.arms is empty"]),
         ({"arms": {"a/b": {}}}, ["suites.small: 'a/b' names a folder"]),
-        ({"arms": {"a": {"wieght": 1}}}, ["suites.small.arms.a.wieght is no option", "weight"]),
+        ({"arms": {"a": {"wegiht": 1}}}, ["suites.small.arms.a.wegiht is no option", "weight"]),
         ({"arms": {"a": {"seed": 1}}}, ["suites.small.arms.a.seed is no option"]),
         ({"options": {"gama": 1}}, ["suites.small.options.gama is no option", "keys: gamma"]),
         ({"seeds": "0..x"}, ["suites.small.seeds: '0..x' is no seed", "0..4"]),
@@ -127,8 +127,8 @@ def test_unknown_names_get_the_nearest() -> None:
         choose(["smoke"], arms=["mrv"], preset="default")
     with pytest.raises(ConfigError, match=r"name suites or tasks; the suites are .*sparse-small"):
         choose([], preset="default")
-    with pytest.raises(ConfigError, match=r"--set\.wieght is no option"):
-        crossed([Arm("mvr", "default", {})], {"wieght": [1]})
+    with pytest.raises(ConfigError, match=r"--set\.wegiht is no option"):
+        crossed([Arm("mvr", "default", {})], {"wegiht": [1]})
 
 
 def test_seeds_are_numbers_and_ranges() -> None:
