@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -97,7 +98,7 @@ def _run(jobs: Sequence[Job], at_once: int) -> int:
 
     gpus = _gpus(len(gpu_names()))
     with stop_on_interrupt() as stop, shown(console, say, at_once) as show:
-        launch(jobs, at_once, stop=lambda: bool(stop), show=show, gpus=gpus)
+        launch(jobs, at_once, stop=lambda: bool(stop), show=show, gpus=gpus, notify=say)
     say(summary(jobs))
     failed = [job for job in jobs if job.state == "failed"]
     for job in failed:
@@ -105,6 +106,9 @@ def _run(jobs: Sequence[Job], at_once: int) -> int:
     if stop:
         say("interrupted; the same command goes on")
         return INTERRUPTED
+    if not failed:
+        folders = dict.fromkeys(str(job.trial.folder_of_suite) for job in jobs)
+        say(f"to compare them: mvr report {shlex.join(folders)}")
     return FAILED if failed else 0
 
 

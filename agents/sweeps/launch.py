@@ -78,6 +78,7 @@ def launch(
     *,
     stop: Callable[[], bool],
     show: Callable[[Sequence[Job]], object],
+    notify: Callable[[str], object] = lambda line: None,
     gpus: Sequence[str] = (),
     worker: Sequence[str] = WORKER,
 ) -> None:
@@ -90,6 +91,7 @@ def launch(
         at_once: processes at a time.
         stop: once true, nothing is started, and what runs is told to stop as by Ctrl-C.
         show: told the jobs several times a second.
+        notify: told in a line that what runs has been told to stop.
         gpus: names of GPUs, of which processes get one each in turn; with fewer than two they see all there are.
         worker: command to which the words of `mvr` are added.
 
@@ -97,12 +99,13 @@ def launch(
         ConfigError: another sweep runs in the same folder, or it cannot be written to.
     """
     told = False
-    with held({_suite_folder(job) for job in jobs}), _ended(jobs):
+    with held({job.trial.folder_of_suite for job in jobs}), _ended(jobs):
         while True:
             for job in jobs:
                 _look_after(job, stopping=told)
             if stop() and not told:
                 told = True
+                notify("stopping: what runs saves what it has; Ctrl-C again ends it at once")
                 for job in _running(jobs):
                     _process(job).send_signal(signal.SIGINT)
             if not told:
@@ -111,10 +114,6 @@ def launch(
             if not any(_running(jobs)):
                 return
             time.sleep(POLL)
-
-
-def _suite_folder(job: Job) -> Path:
-    return job.trial.run.path.parents[2]
 
 
 def _running(jobs: Sequence[Job]) -> Iterator[Job]:

@@ -90,8 +90,8 @@ def table(jobs: Sequence[Job], at_once: int) -> Table:
     """Returns the trials that run and those that failed."""
     running = [job for job in jobs if job.state == "running"]
     standings = [standing(job) for job in running]
-    left = _duration(whole_left(jobs, standings, at_once))
-    title = Text(f"{summary(jobs)}; {left} left")
+    left = whole_left(jobs, standings, at_once)
+    title = Text(summary(jobs) + (f"; {_duration(left)} left" if np.isfinite(left) else ""))
     made = Table("task", "arm", "seed", "step", "return", "success", "ETA", title=title, title_justify="left")
     for job, now in zip(running, standings, strict=True):
         again = f" (attempt {job.attempts})" if job.attempts > 1 else ""

@@ -44,6 +44,11 @@ class Trial:
         return RunDirectory(self.config.run_dir)
 
     @property
+    def folder_of_suite(self) -> Path:
+        """OUTPUTS/<suite>/."""
+        return self.run.path.parents[2]
+
+    @property
     def name(self) -> str:
         """Task, arm and seed."""
         return f"{self.task} {self.arm} seed {self.config.seed}"

@@ -106,7 +106,10 @@ def test_a_file_adds_suites_and_tasks(tmp_path: Path) -> None:
         ({"tasks": ["tinny"]}, ["suites.small, arm none, tinny: there is no task 'tinny'", "tiny"]),
         ({"tasks": ["tiny", "tiny"]}, ["tiny, arm none, seed 0 stands twice"]),
         ({"preset": "dmo"}, ["suites.small, arm none, tiny: there is no preset 'dmo'", "demo"]),
-        ({"arms": {"a": {"clip": {"lenth": 1}}}}, ["suites.small, arm a, tiny", "clip.lenth is not", "keys: length"]),
+        (
+            {"arms": {"a": {"clip": {"lengths": 1}}}},
+            ["arm a, tiny", "clip.lengths is not", "keys: length"],
+        ),
         ({"arms": {"a": {"agent": "ppo"}}}, ["suites.small, arm a, tiny: agent", "ppo"]),
         ({"arms": {"a": {"shaping": "no way"}}}, ["suites.small, arm a, tiny: shaping"]),
         ({"options": {"weight": -1}}, ["suites.small, arm none, tiny", "weight is -1"]),
