@@ -11,6 +11,7 @@ import numpy as np
 
 from mvr_agents.pictures.figures import GREY, new_figure, save_figure, wrapped
 from mvr_agents.sweeps.findings import Comparison, Line
+from mvr_agents.sweeps.statistics import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,19 +49,32 @@ def draw_lines(lines: Sequence[Line], path: Path, title: str, x_label: str, y_la
 
 
 def _draw_group(axes: Axes, lines: Sequence[Line], looks: dict[str, tuple[str, Style]]) -> None:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
     for line in lines:
         color, style = looks[line.arm]
-        axes.plot(line.x, line.estimate.value, color=color, linestyle=style, linewidth=1.8)
-        axes.fill_between(line.x, line.estimate.low, line.estimate.high, color=color, alpha=0.18, linewidth=0)
+        steps = line.quantity == "profile"  # a share of runs is constant between their scores
+        axes.plot(
+            *(line.x, line.estimate.value),
+            color=color,
+            linestyle=style,
+            linewidth=1.8,
+            drawstyle="steps-post" if steps else "default",
+        )
+        band = (line.x, line.estimate.low, line.estimate.high)
+        axes.fill_between(*band, step="post" if steps else None, color=color, alpha=0.18, linewidth=0)
     if lines[0].quantity != "return":
         axes.set_ylim(-0.03, 1.03)
     axes.margins(x=0.01)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    if lines[0].x[-1] >= 1_000:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+    _few_ticks(axes, lines[0].x)
+
+
+def _few_ticks(axes: Axes, values: Array) -> None:
+    """Keeps the numbers along the horizontal axis apart: few of them, and thousands as k."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    if np.abs(values).max() >= 1_000:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
@@ -86,6 +100,7 @@ def draw_differences(comparisons: Sequence[Comparison], path: Path, title: str, 
         axes.set_title(wrapped(f"{pair[0]} minus {pair[1]}", 40), fontsize=11)
         axes.set_xlabel(x_label)
         axes.grid(alpha=0.3, axis="x")
+        _few_ticks(axes, np.concatenate([comparison.pairs for comparison in own]))
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
     save_figure(figure, path)

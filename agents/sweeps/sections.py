@@ -32,8 +32,8 @@ def caveats(collection: Collection, findings: Findings) -> Points:
     fewest = min(seeds.values())
     if fewest in COVERED:
         lines.append(
-            f"Intervals of few seeds are too narrow: of {fewest} seeds of a task, one of 95% holds the true value in "
-            f"{COVERED[fewest]} of cases where scores are normal (benchmarks/results/intervals.md)."
+            f"Intervals of few seeds are too narrow: on one task, 95% intervals of {fewest} seeds hold the true value "
+            f"in {COVERED[fewest]} of cases, if scores are normal (benchmarks/results/intervals.md)."
         )
     return Points(tuple(lines or ["Every task and arm has the same seeds, all finished."]))
 
@@ -93,7 +93,7 @@ def hours(collection: Collection, findings: Findings) -> Table:
 def _time(name: str, arm: str, runs: Sequence[Run]) -> tuple[str, ...]:
     seconds = sum(run.seconds for run in runs)
     steps = sum(int(run.evaluations.steps[-1]) for run in runs)
-    numbers = (f"{seconds / 3600:.2f}", f"{seconds / len(runs) / 3600:.2f}", f"{steps / seconds:,.0f}")
+    numbers = (f"{seconds / 3600:.3g}", f"{seconds / len(runs) / 3600:.3g}", f"{steps / seconds:,.0f}")
     return (name, arm, str(len(runs)), *numbers)
 
 
