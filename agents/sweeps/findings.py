@@ -122,8 +122,8 @@ def find(collection: Collection, metric: MetricName, by: By) -> Findings:
     silent = {run.task for run in collection.runs if run.evaluations.successes is None}
     if METRICS[metric].of_success and silent:
         raise ConfigError(f"{min(silent)} never reports success; give --metric final_return, or leave its runs out")
-    if metric == "final_return" and any(len(group.tasks) > 1 for group in groups):
-        raise ConfigError("returns of different tasks are not on one scale; give --by task, or a metric of success")
+    if metric == "final_return":
+        _require_one_scale(collection, groups)
     pairs = [(group, *pair) for group in groups for pair in itertools.combinations(group.arms, 2)]
     return Findings(
         metric,
@@ -149,6 +149,24 @@ def _groups(collection: Collection, by: By) -> tuple[list[Group], list[str]]:
     return [Group(shared[0] if len(shared) == 1 else f"{len(shared)} tasks", shared, collection.arms)], notes
 
 
+def _one_scale(collection: Collection, group: Group) -> bool:
+    """Returns whether the returns of a group are of one task and one reward."""
+    return len(group.tasks) == 1 and len(_rewards(collection, group.tasks[0])) == 1
+
+
+def _rewards(collection: Collection, task: str) -> set[str]:
+    return {str(run.config.task_reward or "the task's own") for run in collection.runs if run.task == task}
+
+
+def _require_one_scale(collection: Collection, groups: Sequence[Group]) -> None:
+    for group in groups:
+        if len(group.tasks) > 1:
+            raise ConfigError("returns of different tasks are not on one scale; give --by task, or a metric of success")
+        if not _one_scale(collection, group):
+            rewards = " and ".join(sorted(_rewards(collection, group.name)))
+            raise ConfigError(f"the returns of {group.name} are of different rewards, {rewards}; compare by success")
+
+
 def _scores(runs: Sequence[Run], metric: MetricName) -> Array:
     return np.array([METRICS[metric].compute(run.evaluations) for run in runs], np.float64)
 
@@ -163,7 +181,7 @@ def _sample(collection: Collection, group: Group, arm: str, metric: MetricName) 
 
 
 def _results(collection: Collection, group: Group, silent: set[str]) -> Iterator[Result]:
-    says_success, one_scale = silent.isdisjoint(group.tasks), len(group.tasks) == 1
+    says_success, one_scale = silent.isdisjoint(group.tasks), _one_scale(collection, group)
     for arm in group.arms:
         for metric, known in METRICS.items():
             if not (says_success if known.of_success else one_scale):
@@ -221,7 +239,7 @@ def _profiles(collection: Collection, group: Group, metric: MetricName) -> Itera
 def _curves(collection: Collection, group: Group, silent: set[str]) -> Iterator[Line]:
     grid = common_steps([run.evaluations.steps for run in collection.runs if run.task in group.tasks])
     quantities = {"success": success_curve} if silent.isdisjoint(group.tasks) else {}
-    if len(group.tasks) == 1:
+    if _one_scale(collection, group):
         quantities["return"] = return_curve
     for quantity, curve in quantities.items():
         for arm in group.arms:

@@ -94,6 +94,16 @@ def test_returns_of_different_tasks_are_not_averaged(suite: Path) -> None:
         find(collect([suite]), "final_return", "arm")
 
 
+def test_returns_of_different_rewards_are_not_compared(tmp_path: Path) -> None:
+    for arm, reward in (("a", "dense"), ("b", "sparse")):
+        write_run(tmp_path / "push-v3" / arm / "seed-0", [0, 4], task="push-v3", task_reward=reward)
+    with pytest.raises(ConfigError, match="returns of push-v3 are of different rewards, dense and sparse"):
+        find(collect([tmp_path]), "final_return", "task")
+    found = find(collect([tmp_path]), "success_auc", "arm")
+    assert {line.quantity for line in found.curves} == {"success"}
+    assert "final_return" not in {result.metric for result in found.results}
+
+
 def test_a_task_that_says_nothing_of_success(tmp_path: Path) -> None:
     for arm in ("a", "b"):
         write_run(tmp_path / "tiny" / arm / "seed-0", None, returns=[0, 5])
