@@ -18,7 +18,16 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.sweeps.statistics import Array
 from mvr_wrappers.errors import ConfigError
 
-_FREE = {"task", "seed", "outputs", "device", "agent_device", "threads", "subproc"}  # may differ within an arm
+_FREE = {
+    "task",
+    "seed",
+    "outputs",
+    "run_dir",
+    "device",
+    "agent_device",
+    "threads",
+    "subproc",
+}  # may differ within an arm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
