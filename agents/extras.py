@@ -12,6 +12,7 @@ EXTRAS = {
     "tqdm": "train",
     "matplotlib": "train",
     "av": "train",
+    "scipy": "train",
     "tensorboard": "train",
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",

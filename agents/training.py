@@ -11,6 +11,8 @@ from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.eval_envs import EvalEnvs
 from mvr_agents.runs.evaluate import agent_policy, evaluate
+from mvr_agents.runs.evaluations import EvaluationsWriter
+from mvr_agents.runs.finished import write_finished
 from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
@@ -64,6 +66,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         policy = agent_policy(agent)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
+            evaluations=EvaluationsWriter(run.evaluations),
             evaluate=lambda: evaluate(envs, policy, settings["eval_episodes"], seed),
             eval_every=settings["eval_every"],
             log_every=max(1, settings["steps"] // LOG_ROWS),
@@ -85,8 +88,10 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             if engine is not None:
                 engine.save(run.engine)
         notify("stopped early; evaluating and drawing" if stop else "evaluating and drawing")
-        monitor.finish()
+        finished = monitor.finish()
         draw(run, spec, engine, envs[0], policy, seed)
+        if finished.steps >= settings["steps"]:
+            write_finished(run.finished, finished)
     return run
 
 

@@ -12,6 +12,7 @@ import tyro
 
 from mvr_agents.command import arguments as args
 from mvr_agents.command import commands
+from mvr_agents.command.report import ReportArgs, report
 from mvr_agents.command.score import score
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.tasks.registry import task_names
@@ -21,6 +22,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "eval": (args.EvalArgs, commands.evaluate),
     "film": (args.FilmArgs, commands.film),
     "score": (args.ScoreArgs, score),
+    "report": (ReportArgs, report),
     "download": (args.DownloadArgs, commands.download),
     "tasks": (args.TasksArgs, commands.tasks),
     "doctor": (args.DoctorArgs, commands.doctor),

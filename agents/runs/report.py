@@ -108,6 +108,7 @@ def _files(run: RunDirectory) -> Table:
         run.filmstrip: "the best and the worst clip of each view, by score",
         run.relevance: "state relevance and shaping along an evaluation episode",
         run.metrics: "all numbers of the run",
+        run.evaluations: "every episode of every evaluation",
         run.tensorboard: "the same and more, for tensorboard --logdir",
         run.config: "all values, versions, seed, git revision",
         run.model: "the agent",

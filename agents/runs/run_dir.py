@@ -58,6 +58,16 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
+    def evaluations(self) -> Path:
+        """Every episode of every evaluation, see `Evaluations`."""
+        return self.path / "evaluations.npz"
+
+    @property
+    def finished(self) -> Path:
+        """Written last; absent where the run has not trained for all its steps, see `Finished`."""
+        return self.path / "finished.json"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard files."""
         return self.path / "tensorboard"

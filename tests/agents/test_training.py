@@ -15,12 +15,15 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mvr_agents.runs.evaluations import read_evaluations
+from mvr_agents.runs.finished import read_finished
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.training import _torch_threads, _training_envs, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
+from tests.support.known import present
 from tests.support.paths import ROOT
 from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
@@ -33,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def test_a_run_writes_everything(run: RunDirectory) -> None:
     names = {path.name for path in run.path.iterdir()}
     assert names == {
-        *("config.yaml", "metrics.csv", "tensorboard", "model.zip", "engine.npz"),
+        *("config.yaml", "metrics.csv", "evaluations.npz", "tensorboard", "model.zip", "engine.npz", "finished.json"),
         *("curve.png", "filmstrip.png", "relevance.png"),
     }
     for picture in (run.curve, run.filmstrip, run.relevance):
@@ -77,6 +80,18 @@ def test_metrics_tell_what_happened(run: RunDirectory) -> None:
     assert metrics["film_seconds"][-1] > 0 and metrics["score_seconds"][-1] > 0
     parts = [metrics[f"{name}_seconds"][-1] for name in ("learner", "film", "score", "update", "eval")]
     assert sum(parts) < metrics["seconds"][-1]
+
+
+def test_evaluations_are_kept_episode_by_episode(run: RunDirectory) -> None:
+    metrics, kept = read_metrics(run.metrics), read_evaluations(run.evaluations)
+    evaluated = np.isfinite(metrics["eval_return"])
+    assert kept.steps.tolist() == [0, 120, 240] and kept.returns.shape == kept.lengths.shape == (3, 2)
+    np.testing.assert_allclose(kept.returns.mean(axis=1), metrics["eval_return"][evaluated], rtol=1e-4)
+    np.testing.assert_allclose(present(kept.successes).mean(axis=1), metrics["eval_success"][evaluated])
+    np.testing.assert_allclose(present(kept.last_successes).mean(axis=1), metrics["eval_success_last"][evaluated])
+    assert (np.diff(kept.seconds) > 0).all()
+    finished = read_finished(run.finished)
+    assert finished.steps == 240 and finished.seconds > kept.seconds[-1]
 
 
 def test_shaping_is_the_weight_times_the_vlm_reward(run: RunDirectory) -> None:
@@ -183,7 +198,8 @@ def test_an_error_leaves_agent_engine_and_metrics(tmp_path: Path, monkeypatch: p
         train(tiny_config(tmp_path), progress=False)
     (path,) = (tmp_path / "tiny" / "sb3-tqc").iterdir()
     run = RunDirectory.open(path)
-    assert run.model.is_file() and run.engine.is_file()
+    assert run.model.is_file() and run.engine.is_file() and not run.finished.exists()
+    assert read_evaluations(run.evaluations).steps.tolist() == [0]
     assert read_metrics(run.metrics)["step"][-1] == 116  # a row every 4 steps
 
 
@@ -211,4 +227,5 @@ def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     assert "Traceback" not in error
     (path,) = (tmp_path / "tiny" / "sb3-tqc").iterdir()
     run = RunDirectory.open(path)
-    assert all(file.exists() for file in (run.model, run.engine, run.curve, run.metrics))
+    assert all(file.exists() for file in (run.model, run.engine, run.curve, run.metrics, run.evaluations))
+    assert not run.finished.exists()

@@ -33,7 +33,7 @@ def test_config_yaml_says_what_the_run_was_made_with(config: TrainConfig) -> Non
     assert document["config"]["hyperparameters"]["steps"] == 70
     assert document["task"]["make"]["id"] == "Tiny-v0"
     assert {"python", "torch", "gymnasium", "mvr-wrappers"} <= set(document["versions"])
-    assert set(document) == {"format", "config", "task", "started", "git", "versions"}
+    assert set(document) == {"format", "config", "task", "started", "git", "versions", "machine"}
     assert document["format"] == 2
 
 
