@@ -9,7 +9,9 @@ import numpy as np
 
 from mvr_agents.sweeps.collect import Collection, Run
 from mvr_agents.sweeps.document import Points, Table
-from mvr_agents.sweeps.findings import CURVE_RESAMPLES, Comparison, Findings, Group
+from mvr_agents.sweeps.findings import Comparison, Findings
+from mvr_agents.sweeps.groups import Group
+from mvr_agents.sweeps.lines import RESAMPLES as LINE_RESAMPLES
 from mvr_agents.sweeps.scores import METRICS, Metric, MetricName
 from mvr_agents.sweeps.statistics import RESAMPLES, Estimate
 
@@ -32,8 +34,8 @@ def caveats(collection: Collection, findings: Findings) -> Points:
     fewest = min(seeds.values())
     if fewest in COVERED:
         lines.append(
-            f"Intervals of few seeds are too narrow: of {fewest} seeds of a task, one of 95% holds the true value in "
-            f"{COVERED[fewest]} of cases where scores are normal (benchmarks/results/intervals.md)."
+            f"Intervals of few seeds are too narrow: on one task, 95% intervals of {fewest} seeds hold the true value "
+            f"in {COVERED[fewest]} of cases, if scores are normal (benchmarks/results/intervals.md)."
         )
     return Points(tuple(lines or ["Every task and arm has the same seeds, all finished."]))
 
@@ -93,7 +95,7 @@ def hours(collection: Collection, findings: Findings) -> Table:
 def _time(name: str, arm: str, runs: Sequence[Run]) -> tuple[str, ...]:
     seconds = sum(run.seconds for run in runs)
     steps = sum(int(run.evaluations.steps[-1]) for run in runs)
-    numbers = (f"{seconds / 3600:.2f}", f"{seconds / len(runs) / 3600:.2f}", f"{steps / seconds:,.0f}")
+    numbers = (f"{seconds / 3600:.3g}", f"{seconds / len(runs) / 3600:.3g}", f"{steps / seconds:,.0f}")
     return (name, arm, str(len(runs)), *numbers)
 
 
@@ -130,7 +132,7 @@ def definitions(findings: Findings) -> Points:
             "Scores of arms are interquartile means: the mean of the middle half of all runs of all tasks "
             f"({paper}, section 4.3); of up to three runs it is the mean.",
             "In brackets: 95% percentile interval of the stratified bootstrap, seeds drawn within tasks, "
-            f"{RESAMPLES:,} draws, of curves and profiles {CURVE_RESAMPLES:,} ({paper}, section 4.1).",
+            f"{RESAMPLES:,} draws, of curves and profiles {LINE_RESAMPLES:,} ({paper}, section 4.1).",
             f"Probability: that a run of the arm beats one of the other on a task drawn at random, ties count half "
             f"({paper}, section 4.3).",
             "Difference: interquartile mean over pairs of the same task and seed, pairs drawn within tasks." + never,

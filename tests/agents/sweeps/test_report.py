@@ -14,7 +14,7 @@ from mvr_agents.sweeps.report import write_report
 from mvr_wrappers.errors import ConfigError
 from tests.support.run_folders import write_run
 
-PICTURES = ("curves-success.png", "profile.png", "differences.png")
+PICTURES = ("curves-success.png", "curves-fade.png", "profile.png", "differences.png")
 NUMBERS = ("runs.csv", "results.csv", "comparisons.csv", "lines.csv")
 
 
@@ -46,8 +46,9 @@ def test_a_report_is_a_folder_of_files(suite: Path) -> None:
             assert min(image.size) > 180
     text, page = ((suite / "report" / name).read_text("utf-8") for name in ("report.md", "report.html"))
     assert page.count("data:image/png;base64,") == len(PICTURES) and "://" not in page
-    for part in ("2108.13264", "Processor X", "mujoco", "0123456", "7.00", "tiny: seed 1"):
+    for part in ("2108.13264", "Processor X", "mujoco", "0123456", "tiny: seed 1"):
         assert part in text and part in page
+    assert "| all |  | 7 | 7 | 1 |" in text  # an hour each
     assert write_report([suite]).files == written.files  # its own folder is no run
 
 
@@ -60,7 +61,7 @@ def test_what_is_missing_and_alone_is_said(suite: Path) -> None:
 
 def test_few_seeds_are_said_to_give_narrow_intervals(suite: Path) -> None:
     (sentence,) = write_report([suite / "hammer-v3"]).caveats.sentences
-    assert "of 2 seeds of a task, one of 95% holds the true value in 51% of cases" in sentence
+    assert "95% intervals of 2 seeds hold the true value in 51% of cases" in sentence
 
 
 def test_csv_files_hold_every_number(suite: Path) -> None:
@@ -77,7 +78,7 @@ def test_csv_files_hold_every_number(suite: Path) -> None:
     assert float(probability["value"]) == (3.5 / 4 + 1) / 2  # .25 and .375 against .125 and .25; against .125 alone
     assert (difference["quantity"], difference["pairs"]) == ("success_auc difference", "3")
     lines = rows(suite / "report" / "lines.csv")
-    assert {row["quantity"] for row in lines} == {"success", "profile"}
+    assert {row["quantity"] for row in lines} == {"success", "fade", "profile"}
 
 
 def test_one_arm_alone_has_no_pairs(suite: Path, tmp_path: Path) -> None:
