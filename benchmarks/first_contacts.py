@@ -53,7 +53,7 @@ SETTLED, MOVED = 10, 0.005  # after so many steps objects lie still; metres
 HAND, OBJECT = slice(0, 3), slice(4, 7)  # of a Meta-World observation
 SCORE_STD, NOISE_SHARE, EMBEDDING = 0.03, 1 / 3, 256
 CLIP = ClipSettings()
-SAVING = {"clips": 32, "max_steps": 500}
+SAVING: dict[str, Any] = {"clips": 32, "max_steps": 500}
 
 Episode = NDArray[np.float32]  # (T, D)
 
@@ -105,7 +105,8 @@ class Play:
 
 def nearness(states: NDArray[np.floating]) -> NDArray[np.floating]:
     """The truth: minus the distance from hand to object in metres, (..., D) -> (...)."""
-    return np.negative(np.linalg.norm(states[..., HAND] - states[..., OBJECT], axis=-1))
+    distance: NDArray[np.floating] = np.linalg.norm(states[..., HAND] - states[..., OBJECT], axis=-1)
+    return -distance
 
 
 def contact(states: Episode) -> int:
