@@ -1,6 +1,6 @@
 """Does the learned reward punish the first touch of an object? Five Meta-World tasks, scores made from the truth.
 
-    OMP_NUM_THREADS=1 python benchmarks/first_contacts.py [--seeds 4] [--task NAME ...] [--result FILE]
+    OMP_NUM_THREADS=1 python benchmarks/first_contacts.py [--seeds 4] [--task ...] [--states ...] [--result FILE]
 
 prints one table in Markdown. A reward is learned as early in a run: from 8 random episodes in which no object moves.
 The score of a clip says how near the hand is to the object, plus noise (a third of the variance), so touching is the
@@ -11,6 +11,7 @@ in how states enter the network:
 - floor: no deviation is smaller than a share of the feature's range, that of the observation space, or where it is
   infinite the widest range that any such feature has had;
 - constant: features of a smaller deviation count as constant, which makes their deviation 1, as ever if it is 0;
+- rare: features whose deviation is below that share of the median one of all that change are given the median;
 - raw: states as they are.
 
 Figures are medians over the seeds:
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,39 +59,66 @@ SAVING: dict[str, Any] = {"clips": 32, "max_steps": 500}
 Episode = NDArray[np.float32]  # (T, D)
 
 
+Deviations = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""Deviations (D,) and ranges (D,) of the features -> the deviations to use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """How states enter the network."""
 
     changes: dict[str, Any]
-    floor: float = 0.0
-    constant: float = 0.0
+    deviations: Deviations = lambda std, ranges: std
 
 
+def floor(share: float) -> Deviations:
+    """No deviation is less than a share of the range."""
+    return lambda std, ranges: np.maximum(std, share * ranges)
+
+
+def constant(limit: float) -> Deviations:
+    """Deviations below `limit` become 1."""
+    return lambda std, ranges: np.where(std < limit, 1.0, std)
+
+
+def rare(share: float) -> Deviations:
+    """Deviations below a share of the median become the median."""
+
+    def deviations(std: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDArray[np.float64]:
+        median = np.median(std[std != 1.0])  # 1 is that of features that never changed
+        return np.where(std < share * median, median, std)
+
+    return deviations
+
+
+UNBOUNDED = {"state_bound": None}
 VARIANTS = {
-    "no bound": Variant({"state_bound": None}),
+    "no bound": Variant(UNBOUNDED),
     "bound 10": Variant({"state_bound": 10.0}),
     "bound 5": Variant({"state_bound": 5.0}),
     "bound 3": Variant({"state_bound": 3.0}),
-    "floor of 1%": Variant({"state_bound": None}, 0.01),
-    "floor of 5%": Variant({"state_bound": None}, 0.05),
-    "floor of 5%, bound 5": Variant({"state_bound": 5.0}, 0.05),
-    "constant below 0.01, bound 5": Variant({"state_bound": 5.0}, constant=0.01),
+    "floor of 1%": Variant(UNBOUNDED, floor(0.01)),
+    "floor of 5%": Variant(UNBOUNDED, floor(0.05)),
+    "floor of 5%, bound 5": Variant({"state_bound": 5.0}, floor(0.05)),
+    "constant below 0.01, bound 5": Variant({"state_bound": 5.0}, constant(0.01)),
+    "constant below 0.01, bound 3": Variant({"state_bound": 3.0}, constant(0.01)),
+    "constant below 0.001, bound 5": Variant({"state_bound": 5.0}, constant(0.001)),
+    "rare below 10%, bound 5": Variant({"state_bound": 5.0}, rare(0.1)),
+    "rare below 10%, bound 3": Variant({"state_bound": 3.0}, rare(0.1)),
     "raw states": Variant({"standardise": False}),
 }
 COLUMNS = ("largest input", "start", "first contact", "to success", "random", "punished", "order", "order, random")
 
 
-class FlooredDataset(ClipDataset):
-    """A dataset whose deviations are never smaller than `floor` (D,), and 1 where they are below `constant`."""
+class AdjustedDataset(ClipDataset):
+    """A dataset that changes the deviations which states are standardised with."""
 
-    floor: NDArray[np.float64] | float = 0.0
-    constant = 0.0
+    adjust: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
     def standardisation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns the mean (D,) and the raised deviation (D,)."""
+        """Returns the mean (D,) and the changed deviation (D,)."""
         mean, std = super().standardisation()
-        return mean, np.maximum(np.where(std < self.constant, 1.0, std), self.floor)
+        return mean, self.adjust(std)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +208,8 @@ def learn(variant: Variant, data: Play, seed: int) -> RewardSnapshot:
     settings = replace(RelevanceSettings(), **SAVING, **variant.changes)
     rng = np.random.default_rng(seed)
     clips = scored(data.filmed, rng)
-    dataset = FlooredDataset(settings.capacity, rng, holdout=settings.holdout, center_views=settings.center_views)
-    dataset.floor, dataset.constant = variant.floor * data.ranges, variant.constant
+    dataset = AdjustedDataset(settings.capacity, rng, holdout=settings.holdout, center_views=settings.center_views)
+    dataset.adjust = lambda std: variant.deviations(std, data.ranges)
     references = ReferenceSet(settings.references, settings.per_episode)
     dataset.add(clips)
     references.offer(clips, dataset.view_offsets)
@@ -212,10 +240,10 @@ def judge(snapshot: RewardSnapshot, data: Play) -> dict[str, float]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def rows(task: str, seeds: int) -> Iterator[str]:
+def rows(task: str, states: Sequence[str], seeds: int) -> Iterator[str]:
     """Yields the rows of one task as they are measured."""
     playing = functools.cache(functools.partial(play, task))
-    for name, variant in VARIANTS.items():
+    for name, variant in ((name, VARIANTS[name]) for name in states):
         runs = [judge(learn(variant, playing(seed), seed), playing(seed)) for seed in range(seeds)]
         cells = [f"{np.median([run[column] for run in runs]):,.2f}" for column in COLUMNS]
         cells[0] = f"{np.median([run['largest input'] for run in runs]):,.0f}"
@@ -228,6 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--task", nargs="+", default=TASKS)
+    parser.add_argument("--states", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="rows of the table")
     parser.add_argument("--result", type=Path, help="file to write to besides")
     args = parser.parse_args()
     command = f"`OMP_NUM_THREADS=1 python benchmarks/first_contacts.py --seeds {args.seeds}`"
@@ -235,7 +264,7 @@ def main() -> None:
     lines += [f"| task | states | {' | '.join(COLUMNS)} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     print("\n".join(lines))
     for task in args.task:
-        for line in rows(task, args.seeds):
+        for line in rows(task, args.states, args.seeds):
             print(line, flush=True)
             lines.append(line)
     if args.result:
