@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from mvr_agents.extras import require
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.eval_envs import EvalEnvs
 from mvr_agents.runs.evaluate import agent_policy, evaluate
 from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
 from mvr_wrappers.engine.engine import RewardEngine
-from mvr_wrappers.envs.task_env import make_task_env
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -54,7 +54,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     with (
         _torch_threads(config.threads),
         _training_envs(config) as (venv, engine),
-        closing(make_task_env(spec)) as env,
+        closing(EvalEnvs(spec)) as envs,
         stop_on_interrupt() as stop,
     ):
         module = learner(config.agent)  # after sub-processes are started: JAX runs threads
@@ -64,7 +64,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         policy = agent_policy(agent)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
-            evaluate=lambda: evaluate(env, policy, settings["eval_episodes"], seed),
+            evaluate=lambda: evaluate(envs, policy, settings["eval_episodes"], seed),
             eval_every=settings["eval_every"],
             log_every=max(1, settings["steps"] // LOG_ROWS),
             stop=stop,
@@ -86,7 +86,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
                 engine.save(run.engine)
         notify("stopped early; evaluating and drawing" if stop else "evaluating and drawing")
         monitor.finish()
-        draw(run, spec, engine, env, policy, seed)
+        draw(run, spec, engine, envs[0], policy, seed)
     return run
 
 

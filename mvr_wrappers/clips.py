@@ -179,5 +179,8 @@ def stack_clips(clips: Sequence[ScoredClip]) -> dict[str, NDArray[Any]]:
 
 def unstack_clips(rows: Mapping[str, NDArray[Any]]) -> list[ScoredClip]:
     """Returns the clips that `stack_clips` made arrays of."""
-    columns = [rows[name] for name in ROWS if rows]
-    return [ScoredClip(*clip[:-1], episode=int(clip[-1])) for clip in zip(*columns, strict=True)]
+    columns = [rows[name] for name in ROWS] if rows else []
+    return [
+        ScoredClip(states, views, scores, embeddings, int(episode))
+        for states, views, scores, embeddings, episode in zip(*columns, strict=True)
+    ]

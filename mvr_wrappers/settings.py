@@ -236,6 +236,8 @@ class AgentSettings(TypedDict):
     n_steps: Count
     """Steps of n-step returns."""
     ent_coef: Float | Literal["auto"]
+    ent_coef_lr: Float | None
+    """Constant learning rate of the entropy coefficient; None takes learning_rate."""
     net_arch: list[Count]
     """Widths of the hidden layers of actor and critics."""
     n_critics: Count
@@ -245,9 +247,18 @@ class AgentSettings(TypedDict):
     """Normalise the layers of the critics (DroQ, arXiv 2110.02034). The learner in JAX alone does."""
     use_sde: Bool
     sde_sample_freq: Int
+    log_std_init: Float
+    """With use_sde: first log deviation of the exploration matrix."""
+    clip_mean: Float
+    """With use_sde: bound of the mean before the tanh; 0 sets none."""
+    noise_repeat: Count
+    """Without use_sde: vector steps that explore with the same noise. The learner in JAX alone repeats it."""
     eval_every: Count
     """Environment steps between two evaluations on the task's own reward."""
     eval_episodes: Count
+    eval_envs: Count | None
+    """Envs that play these episodes in turn, episode i in env i modulo their number. None: n_envs, but not more than
+    there are episodes. Where an env keeps the positions it once drew, this says how many are evaluated."""
 
 
 def _section(settings: object) -> str:

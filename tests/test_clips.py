@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from mvr_wrappers.clips import Clip, ScoredClip, clip_starts, frame_indices
+from mvr_wrappers.clips import Clip, ScoredClip, clip_starts, frame_indices, stack_clips, unstack_clips
 from mvr_wrappers.errors import ConfigError
 
 
@@ -95,7 +97,7 @@ def test_arrays_that_do_not_fit_each_other_are_refused(broken: dict[str, tuple[i
 
 def test_a_scored_clip_holds_no_frames() -> None:
     names = {field.name for field in dataclasses.fields(ScoredClip)}
-    assert names == {"states", "views", "scores", "embeddings"}
+    assert names == {"states", "views", "scores", "embeddings", "episode"}
 
 
 def test_scores_and_embeddings_belong_to_the_views() -> None:
@@ -105,3 +107,28 @@ def test_scores_and_embeddings_belong_to_the_views() -> None:
     for broken in ((views[:1], scores, embeddings), (views, scores[:1], embeddings), (views, scores, embeddings[:1])):
         with pytest.raises(ConfigError, match="one view index, one score and one embedding a view"):
             ScoredClip(states, *broken)
+
+
+def test_scored_clips_are_stacked_and_taken_apart_again() -> None:
+    clips = [
+        ScoredClip(
+            np.full((2, 1), i, np.float32), np.array([i]), np.ones(1, np.float32), np.ones((1, 2), np.float32), i
+        )
+        for i in (-1, 2**33, 5)
+    ]
+    again = unstack_clips(stack_clips(clips))
+    assert [clip.episode for clip in again] == [-1, 2**33, 5]
+    for clip, same in zip(clips, again, strict=True):
+        np.testing.assert_array_equal(clip.states, same.states)
+    assert stack_clips([]) == {} and unstack_clips({}) == []
+
+
+@pytest.mark.parametrize(("at", "expected"), [("middle", [1, 3, 5, 7]), ("first", [0, 2, 4, 6])])
+def test_which_state_of_its_part_a_frame_shows(at: Literal["middle", "first"], expected: list[int]) -> None:
+    assert frame_indices(8, 4, at).tolist() == expected
+
+
+def test_a_pickled_clip_knows_its_episode_still() -> None:
+    clip = Clip(np.zeros((5, 3), np.float32), np.zeros((1, 4, 6, 6, 3), np.uint8), np.zeros(1, np.int64), None, 7, 16)
+    again = pickle.loads(pickle.dumps(clip))
+    assert (again.episode, again.start) == (7, 16)

@@ -65,11 +65,11 @@ def test_an_unknown_key_names_the_nearest_and_all_valid_ones() -> None:
         parse(ClipSettings, {"lengths": 64}, "my.yaml: clip")
     message = str(caught.value)
     assert message.startswith("my.yaml: clip.lengths is not a setting. Nearest valid keys: length.")
-    assert "film_every, frames, image_size, length, quality, stride, views" in message
+    assert "film_every, frame_at, frames, image_size, length, quality, stride, views" in message
 
 
 def test_a_choice_that_does_not_exist_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match=r"clip\.views: Input should be 'random' or 'all', got 'each'"):
+    with pytest.raises(ConfigError, match=r"clip\.views: Input should be 'random', 'turns' or 'all', got 'each'"):
         parse(ClipSettings, {"views": "each"}, "clip")
 
 

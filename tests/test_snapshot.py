@@ -38,7 +38,7 @@ def test_reward_by_hand(rng):
     assert parity.vlm_reward(state)[0] == pytest.approx(-1.2200949 + LOG_2, abs=2e-5)
 
 
-@pytest.mark.parametrize(("baseline", "expected"), [("none", -LOG_2), ("parity", 0.0)])
+@pytest.mark.parametrize(("baseline", "expected"), [("none", -LOG_2), ("parity", 0.0), ("reference", 0.0)])
 def test_parity_with_a_single_reference(rng, baseline, expected):
     """At the reference state itself the paper's reward is log sigma(0); the parity baseline makes it 0."""
     net = make_net(rng)
@@ -47,10 +47,43 @@ def test_parity_with_a_single_reference(rng, baseline, expected):
     assert snapshot.vlm_reward(state)[0] == pytest.approx(expected, abs=2e-5)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.3, 1.0])
+def test_reference_behaviour_earns_nothing_on_average(rng, spread):
+    """However wide the references spread: the paper's term, and parity with it, is negative there, by Jensen."""
+    net = make_net(rng)
+    states = (rng.normal(size=(20, 3)) * spread).astype(np.float32)
+    references = relevance(net, states)
+    means = {
+        baseline: make_snapshot(rng, RewardSettings(baseline=baseline), net=net, references=references)
+        .vlm_reward(states)
+        .mean()
+        for baseline in ("reference", "parity", "none")
+    }
+    assert abs(means["reference"]) < 1e-6
+    assert means["none"] == pytest.approx(means["parity"] - LOG_2, abs=1e-5)
+    if spread >= 0.3:
+        assert means["parity"] < -0.1
+
+
+def test_baselines_differ_by_a_constant(rng):
+    references = rng.uniform(-1, 1, 50)
+    tables = [reward_table(references, 0.1, baseline=baseline) for baseline in ("reference", "parity", "none")]
+    for table in tables[1:]:
+        np.testing.assert_allclose(np.diff(tables[0]), np.diff(table), atol=1e-6)
+
+
+@pytest.mark.parametrize("baseline", ["reference", "parity", "none"])
+def test_without_reference_the_reward_is_the_relevance(rng, baseline):
+    snapshot = make_snapshot(rng, RewardSettings(reference="none", baseline=baseline), weight=0.5)
+    states = rng.normal(size=(50, 3)).astype(np.float32)
+    np.testing.assert_allclose(snapshot.vlm_reward(states), snapshot.relevance(states), atol=1e-6)
+    np.testing.assert_allclose(snapshot.shape(states), 0.5 * snapshot.relevance(states), atol=1e-6)
+
+
 @pytest.mark.parametrize(("tau", "most"), [(0.1, 1.3e-5), (0.05, 5.1e-5), (1.0, 1e-6)])
 def test_interpolation_keeps_to_the_exact_sum(rng, tau, most):
     references = rng.uniform(-1, 1, (10, 64))
-    table = reward_table(references, tau, parity=False)
+    table = reward_table(references, tau, baseline="none")
     assert table.shape == (KNOTS,) and table.dtype == np.float32
     f = rng.uniform(-1, 1, 5000)
     found = np.interp(f, np.linspace(-1, 1, KNOTS), table)
@@ -58,7 +91,7 @@ def test_interpolation_keeps_to_the_exact_sum(rng, tau, most):
 
 
 def test_index_arithmetic_equals_numpy_interp(rng):
-    net, table = identity_net(), reward_table([0.3], 0.1, parity=False)
+    net, table = identity_net(), reward_table([0.3], 0.1, baseline="none")
     angles = np.concatenate([np.linspace(0, np.pi / 2, 997), [0, np.pi / 2]])
     states = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     expected = np.interp(relevance(net, states), np.linspace(-1, 1, KNOTS), table)
@@ -68,7 +101,7 @@ def test_index_arithmetic_equals_numpy_interp(rng):
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_ends_of_the_table(sign):
     net = identity_net()._replace(direction=np.array([sign, 0], np.float32))
-    table = reward_table([0.3], 0.1, parity=False)
+    table = reward_table([0.3], 0.1, baseline="none")
     found = vlm_reward(net, table, np.array([[1, 0]], np.float32))
     assert found[0] == pytest.approx(table[-1 if sign > 0 else 0], abs=1e-4)
     assert found[0] == pytest.approx(exact_reward(np.array([sign]), np.array([0.3]), 0.1)[0], abs=1e-4)
@@ -84,7 +117,8 @@ def test_bounds(seed, scale):
     f = paper.relevance(states)
     assert np.isfinite(f).all() and (np.abs(f) <= 1).all()
     assert np.isfinite(paper.vlm_reward(states)).all() and (paper.vlm_reward(states) <= 0).all()
-    assert (make_snapshot(rng).vlm_reward(states) <= LOG_2).all()
+    parity = make_snapshot(rng, RewardSettings(baseline="parity"))
+    assert (parity.vlm_reward(states) <= LOG_2).all()
 
 
 def test_reward_rises_with_relevance(rng):
@@ -208,13 +242,13 @@ def test_the_net_is_copied(rng):
     states = rng.normal(size=(5, 3))
     before = snapshot.shape(states)
     for part in net:
-        part[:] = 0
+        part[...] = 0
     np.testing.assert_array_equal(snapshot.shape(states), before)
 
 
 def test_no_reference_state_is_an_error(rng):
     with pytest.raises(ConfigError, match="reference states"):
-        reward_table(np.zeros((0, 8)), 0.1, parity=True)
+        reward_table(np.zeros((0, 8)), 0.1)
 
 
 @pytest.mark.parametrize("reward", RULES)

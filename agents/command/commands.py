@@ -38,7 +38,8 @@ def evaluate(args: EvalArgs) -> int:
     for name, values, form in (("task return", result.returns, ".1f"), ("steps", result.lengths, ".0f")):
         table.add_row(name, *(format(value, form) for value in (values.mean(), values.min(), values.max())))
     if result.successes is not None:
-        table.add_row("success", f"{result.success_rate:.0%}", "", "")
+        table.add_row("success at any step", f"{result.success_rate:.0%}", "", "")
+        table.add_row("success at the last step", f"{result.last_success_rate:.0%}", "", "")
     console.print(table)
     if args.video:
         with console.status("filming"):

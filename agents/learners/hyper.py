@@ -23,6 +23,7 @@ _PASSED_ON = (
     "use_sde",
     "sde_sample_freq",
 )
+_POLICY = ("net_arch", "n_critics", "n_quantiles", "log_std_init", "clip_mean")
 
 
 def tqc_arguments(settings: AgentSettings) -> dict[str, Any]:
@@ -41,6 +42,6 @@ def tqc_arguments(settings: AgentSettings) -> dict[str, Any]:
     values: dict[str, Any] = {**settings}
     return {
         "learning_rate": LinearSchedule(first, last, end_fraction=1.0),
-        "policy_kwargs": {key: values[key] for key in ("net_arch", "n_critics", "n_quantiles")},
+        "policy_kwargs": {key: values[key] for key in _POLICY},
         **{key: values[key] for key in _PASSED_ON},
     }

@@ -34,7 +34,7 @@ def make(
     """Returns an untrained agent, see `LearnerModule.make`.
 
     Raises:
-        ConfigError: all quantiles would be dropped, or JAX sees no such device.
+        ConfigError: all quantiles would be dropped, noise is repeated with use_sde, or JAX sees no such device.
     """
     arguments = tqc_arguments(settings)
     arguments["policy_kwargs"]["layer_norm"] = settings["layer_norm"]
@@ -44,6 +44,8 @@ def make(
         tensorboard_log=None if log_dir is None else str(log_dir),
         seed=seed,
         device=device,
+        noise_repeat=settings["noise_repeat"],
+        ent_coef_lr=settings["ent_coef_lr"],
         **arguments,
     )
 

@@ -15,27 +15,40 @@ from mvr_wrappers.settings import AgentSettings
 require("the agent sb3-tqc", "stable_baselines3", "sb3_contrib")
 
 from sb3_contrib import TQC  # noqa: E402 - after the sentence that says what to install
+from stable_baselines3.common.utils import update_learning_rate  # noqa: E402
 
 from mvr_agents.learners.hyper import tqc_arguments  # noqa: E402
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
+    from torch.optim import Optimizer
 
 
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
 
 
 class ReportingTQC(TQC):  # type: ignore[misc]  # sb3-contrib is not typed
-    """TQC of sb3-contrib that keeps the losses of its last training, which SB3's logger forgets when it writes them."""
+    """TQC of sb3-contrib that keeps the losses of its last training, which SB3's logger forgets when it writes them.
+
+    Attributes:
+        losses: of the last training, see `LearnerModule.losses`.
+        ent_coef_lr: constant learning rate of the entropy coefficient; None: as the networks.
+    """
 
     losses: Mapping[str, float] = MappingProxyType({})
+    ent_coef_lr: float | None = None
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Trains, see `TQC.train`."""
         super().train(gradient_steps, batch_size)
         logged = self.logger.name_to_value
         self.losses = {name: float(logged[f"train/{name}"]) for name in LOSSES if f"train/{name}" in logged}
+
+    def _update_learning_rate(self, optimizers: list[Optimizer] | Optimizer) -> None:
+        super()._update_learning_rate(optimizers)
+        if self.ent_coef_lr is not None and self.ent_coef_optimizer is not None:
+            update_learning_rate(self.ent_coef_optimizer, self.ent_coef_lr)
 
 
 def make(
@@ -48,7 +61,7 @@ def make(
 ) -> ReportingTQC:
     """Returns an untrained agent, see `LearnerModule.make`; `RewardLogger` gives it the engine.
 
-    Warns if layer norm is asked for, which sb3-contrib's critics lack.
+    Warns if layer norm or repeated noise is asked for, which sb3-contrib's TQC lacks.
 
     Raises:
         ConfigError: all quantiles would be dropped.
@@ -58,12 +71,14 @@ def make(
 
     if settings["layer_norm"]:
         warnings.warn("sb3-contrib's TQC has no layer norm: its critics are trained without", stacklevel=2)
+    if settings["noise_repeat"] > 1:
+        warnings.warn("sb3-contrib's TQC repeats no noise: it explores with noise_repeat 1", stacklevel=2)
     arguments = tqc_arguments(settings)
     if isinstance(venv, MultiViewVLMRewardVecEnv):
         # TQC tells the steps of its returns to a buffer that it chose itself alone.
         steps = {"n_steps": arguments.pop("n_steps"), "gamma": settings["gamma"]}
         arguments |= {"replay_buffer_class": RelabelReplayBuffer, "replay_buffer_kwargs": steps}
-    return ReportingTQC(
+    agent = ReportingTQC(
         "MlpPolicy",
         venv,
         tensorboard_log=None if log_dir is None else str(log_dir),
@@ -71,6 +86,8 @@ def make(
         device=resolve_device(device),
         **arguments,
     )
+    agent.ent_coef_lr = settings["ent_coef_lr"]
+    return agent
 
 
 def load(path: Path, device: str = "auto") -> ReportingTQC:

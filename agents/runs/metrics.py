@@ -23,17 +23,27 @@ class MetricsRow:
         step: env steps so far, over all sub-envs.
         seconds: wall time since training began.
         eval_return: task return, mean over the episodes of an evaluation with the deterministic policy.
-        eval_success: share of those episodes with success.
+        eval_success: share of those episodes with success at any step.
+        eval_success_last: share of them with success at the last step.
         task_return: task return, mean over the training episodes that ended since the last row.
         shaped_return: shaped return of the same episodes.
         success: share of the same episodes with success.
         vlm_reward: r_vlm, unweighted, mean over the steps since the last row.
         shaping: the term added to the task reward, mean over the same steps.
+        abs_shaping: its absolute value, mean over the same steps.
+        abs_task_reward: absolute value of the task reward, mean over the same steps.
+        fade: abs_shaping over abs_task_reward; NaN where the task paid nothing.
         clips_scored: so far.
         mean_score: psi, mean over the videos of the last scoring.
         updates: of the relevance model, so far.
-        held_out_loss: of the relevance model, after its last update.
-        pair_accuracy: share of held-out pairs that f orders as their scores do, after its last update.
+        update_steps: optimiser steps of its last update.
+        stopped_early: 1 where the held-out loss ended that update, 0 where `relevance.max_steps` did.
+        matching_loss: mean over the last steps of that update.
+        representation_loss: unweighted, the same.
+        held_out_loss: both, on clips of held-out episodes, after that update.
+        held_out_episodes: how many episodes these clips are of.
+        pair_accuracy: share of their pairs that f orders as their scores do.
+        reference_relevance: f, mean over the reference states, in the latest reward.
         actor_loss: of the learner's last training, mean over its gradient steps.
         critic_loss: of the same training.
         entropy_coefficient: in the same training.
@@ -48,16 +58,26 @@ class MetricsRow:
     seconds: float
     eval_return: float = NAN
     eval_success: float = NAN
+    eval_success_last: float = NAN
     task_return: float = NAN
     shaped_return: float = NAN
     success: float = NAN
     vlm_reward: float = NAN
     shaping: float = NAN
+    abs_shaping: float = NAN
+    abs_task_reward: float = NAN
+    fade: float = NAN
     clips_scored: int = 0
     mean_score: float = NAN
     updates: int = 0
+    update_steps: int = 0
+    stopped_early: float = NAN
+    matching_loss: float = NAN
+    representation_loss: float = NAN
     held_out_loss: float = NAN
+    held_out_episodes: int = 0
     pair_accuracy: float = NAN
+    reference_relevance: float = NAN
     actor_loss: float = NAN
     critic_loss: float = NAN
     entropy_coefficient: float = NAN

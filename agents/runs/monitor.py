@@ -17,6 +17,13 @@ from mvr_wrappers.engine.engine import RewardEngine
 
 LOSSES = {"actor_loss": "actor_loss", "critic_loss": "critic_loss", "entropy_coefficient": "ent_coef"}
 """Column of metrics.csv -> what `LearnerModule.losses` calls it."""
+ENGINE = (
+    *("clips_scored", "mean_score", "updates", "update_steps", "stopped_early", "matching_loss", "representation_loss"),
+    *("held_out_loss", "held_out_episodes", "pair_accuracy", "reference_relevance", "score_seconds", "update_seconds"),
+)
+"""Columns of metrics.csv that `RewardEngine.metrics` knows by the same names."""
+LOGGED = ("eval_return", "eval_success", "eval_success_last", "vlm_reward", "shaping", "fade")
+"""Columns of metrics.csv that TensorBoard shows as `run/...`."""
 
 
 class Window:
@@ -33,18 +40,21 @@ class Window:
 
     def clear(self) -> None:
         """Begins a new window; the episodes that have begun go on."""
-        self._steps: dict[str, list[float]] = {"vlm_reward": [], "shaping": []}
+        names = ("vlm_reward", "shaping", "abs_shaping", "abs_task_reward")
+        self._steps: dict[str, list[float]] = {name: [] for name in names}
         self._episodes: dict[str, list[float]] = {"task_return": [], "shaped_return": [], "success": []}
 
     def add(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
         """Takes in one vector step: N infos and dones."""
         for i, info in enumerate(infos):
-            self._task_return[i] += info["task_reward"]
-            self._shaped_return[i] += info["task_reward"] + info.get("shaping", NAN)
+            task, shaping = info["task_reward"], info.get("shaping", NAN)
+            self._task_return[i] += task
+            self._shaped_return[i] += task + shaping
             if "is_success" in info:
                 self._success[i] = np.fmax(self._success[i], info["is_success"])
-            for key, values in self._steps.items():
-                values.append(info.get(key, NAN))
+            step = (info.get("vlm_reward", NAN), shaping, abs(shaping), abs(task))
+            for values, value in zip(self._steps.values(), step, strict=True):
+                values.append(value)
         for i in np.flatnonzero(dones).tolist():
             for key, values in self._episodes.items():
                 values.append(getattr(self, f"_{key}")[i])
@@ -53,7 +63,9 @@ class Window:
 
     def means(self) -> dict[str, float]:
         """Returns the columns of `MetricsRow` that a window fills; NaN where nothing was seen."""
-        return {key: float(np.mean(v)) if v else NAN for key, v in (self._steps | self._episodes).items()}
+        means = {key: float(np.mean(v)) if v else NAN for key, v in (self._steps | self._episodes).items()}
+        task = means["abs_task_reward"]
+        return means | {"fade": means["abs_shaping"] / task if task else NAN}
 
 
 class Monitor(BaseCallback):
@@ -128,6 +140,7 @@ class Monitor(BaseCallback):
             result = self._evaluate()
             self._eval_seconds += time.perf_counter() - start
             values |= {"eval_return": result.mean_return, "eval_success": result.success_rate}
+            values["eval_success_last"] = result.last_success_rate
         losses = self._losses()
         values |= {column: losses.get(name, NAN) for column, name in LOSSES.items()} | self._engine_values()
         self._writer.write(
@@ -140,7 +153,7 @@ class Monitor(BaseCallback):
                 **values,
             )
         )
-        for name in ("eval_return", "eval_success", "vlm_reward", "shaping"):
+        for name in LOGGED:
             if not np.isnan(values.get(name, NAN)):
                 self.logger.record(f"run/{name}", values[name])
         if evaluate:  # at its own step: SB3 writes when episodes end, and no more once training is over
@@ -150,8 +163,7 @@ class Monitor(BaseCallback):
         if self._engine is None:
             return {}
         metrics = self._engine.metrics()
-        names = ("clips_scored", "mean_score", "updates", "held_out_loss", "pair_accuracy")
-        return {name: metrics[name] for name in (*names, "score_seconds", "update_seconds")}
+        return {name: metrics[name] for name in ENGINE}
 
 
 def _crossed(before: int, now: int, every: int) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.eval_envs import EvalEnvs
 from mvr_agents.runs.evaluate import Evaluation, Policy, agent_policy, evaluate
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import TaskSpec
 
@@ -66,9 +67,12 @@ class SavedRun:
         return self.config.seed + EVALUATION_SEED
 
     def evaluate(self, episodes: int, seed: int | None = None, tick: Callable[[], object] = lambda: None) -> Evaluation:
-        """Plays whole episodes on the task's own reward, see `evaluate`; None is the seed of training's evaluations."""
-        env = make_task_env(self.spec)
-        try:
-            return evaluate(env, self.policy, episodes, self.seed if seed is None else seed, tick)
-        finally:
-            env.close()
+        """Plays whole episodes on the task's own reward, in as many envs as training's evaluations.
+
+        Args:
+            episodes: how many.
+            seed: see `evaluate`; None is the seed of training's evaluations.
+            tick: see `evaluate`.
+        """
+        with closing(EvalEnvs(self.spec)) as envs:
+            return evaluate(envs, self.policy, episodes, self.seed if seed is None else seed, tick)

@@ -41,7 +41,8 @@ class TQC(DeviceOffPolicyAlgorithm):
     Args:
         policy: "MlpPolicy" or a subclass of TQCPolicy.
         env: an env or a VecEnv with flat Box observations and bounded Box actions, or an env's id.
-        learning_rate: of all networks; a number or a function of the remaining progress, which goes from 1 to 0.
+        learning_rate: of all networks and of the entropy coefficient; a number or a function of the remaining progress,
+            which goes from 1 to 0.
         buffer_size: transitions kept, of all envs together.
         learning_starts: env steps of uniformly random actions before learning starts.
         batch_size: transitions of one gradient step.
@@ -69,6 +70,9 @@ class TQC(DeviceOffPolicyAlgorithm):
         verbose: 0, 1 or 2.
         seed: of networks, exploration, replay and env; None draws one.
         device: JAX device in the words of PyTorch: auto, cpu, cuda, cuda:N.
+        noise_repeat: vector steps that explore with the same independent noise, which each scales with the deviation at
+            its own observation; gSDE has `sde_sample_freq` for that.
+        ent_coef_lr: constant learning rate of the entropy coefficient; None: that of the networks.
 
     Attributes:
         losses: means over the gradient steps of the last training, by the names they are logged under; empty before.
@@ -111,6 +115,8 @@ class TQC(DeviceOffPolicyAlgorithm):
         verbose: int = 0,
         seed: int | None = None,
         device: str = AUTO,
+        noise_repeat: int = 1,
+        ent_coef_lr: float | None = None,
         _init_setup_model: bool = True,
         **unknown: Any,
     ) -> None:
@@ -149,9 +155,11 @@ class TQC(DeviceOffPolicyAlgorithm):
             jax_device=find_device(str(device)),
         )
         self.ent_coef = ent_coef
+        self.ent_coef_lr = ent_coef_lr
         self.target_update_interval = target_update_interval
         self.target_entropy = target_entropy
         self.top_quantiles_to_drop_per_net = top_quantiles_to_drop_per_net
+        self.noise_repeat = noise_repeat
         if _init_setup_model:
             self._setup_model()
 
@@ -172,6 +180,7 @@ class TQC(DeviceOffPolicyAlgorithm):
             top_quantiles_to_drop_per_net=self.top_quantiles_to_drop_per_net,
             ent_coef=self.ent_coef,
             target_update_interval=self.target_update_interval,
+            noise_repeat=self.noise_repeat,
             **self.policy_kwargs,
         )
         if self.replay_buffer is None:
@@ -220,7 +229,7 @@ class TQC(DeviceOffPolicyAlgorithm):
             self.replay_buffer.storage,
             self.replay_buffer.filled,
             self._scales(),
-            Hyper(learning_rate, self.gamma, self.tau, float(self.target_entropy)),
+            Hyper(learning_rate, self.gamma, self.tau, float(self.target_entropy), self.ent_coef_lr),
             gradient_steps,
             batch_size=batch_size,
             n_steps=self.replay_buffer.n_steps,

@@ -42,6 +42,7 @@ def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]
 
 
 Share = Annotated[Float, Field(ge=0.0, le=1.0)]
+NotNegative = Annotated[Float, Field(ge=0.0)]
 AtLeastMinusOne = Annotated[Int, Field(ge=-1)]
 
 
@@ -59,6 +60,8 @@ class Numbers(StrictFields):
     target_update_interval: Count
     top_quantiles_to_drop_per_net: Natural
     sde_sample_freq: AtLeastMinusOne
+    noise_repeat: Count
+    ent_coef_lr: NotNegative | None
 
 
 def check_names(unknown: Iterable[str], constructor: Callable[..., object]) -> None:
@@ -85,6 +88,8 @@ def check_arguments(agent: OffPolicyAlgorithm) -> None:
     if not issubclass(agent.policy_class, TQCPolicy):
         raise ConfigError(f"{agent.policy_class.__name__} is the policy of another algorithm; TQC takes a TQCPolicy")
     _check_numbers(agent)
+    if agent.use_sde and vars(agent)["noise_repeat"] > 1:
+        raise ConfigError("noise_repeat is for independent noise; with use_sde=True set sde_sample_freq instead")
     if agent.optimize_memory_usage:
         raise ConfigError("optimize_memory_usage=True is not supported: final observations would be lost")
     if agent.buffer_size < agent.batch_size:

@@ -62,6 +62,7 @@ class Collector:
             warm_up,
             storage,
             buffer.staged,
+            policy.noise_repeat,
         )
         if written is not None:
             buffer.storage, buffer.staged = written, None

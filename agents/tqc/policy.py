@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch as th
 from gymnasium import spaces
@@ -17,7 +18,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.normalise import Statistics
 from mvr_agents.tqc.options import PolicyOptions
-from mvr_agents.tqc.programs import RolloutState, draw_noise, predict
+from mvr_agents.tqc.programs import Held, RolloutState, draw_noise, predict
 from mvr_agents.tqc.update import TQCSpec, init_state
 from mvr_wrappers.errors import ConfigError
 
@@ -68,13 +69,14 @@ class TQCPolicy(BasePolicy):
         lr_schedule: as SB3 hands it; TQC reads the schedule itself.
         seed: of networks, training and exploration.
         jax_device: a JAX device or a word for `find_device`.
-        top_quantiles_to_drop_per_net, ent_coef, target_update_interval: of TQC.
+        top_quantiles_to_drop_per_net, ent_coef, target_update_interval, noise_repeat: of TQC.
         options: see `PolicyOptions`.
 
     Attributes:
         spec: networks and losses.
         train_state: TrainState.
         rollout: RolloutState.
+        noise_repeat: vector steps that explore with the same independent noise.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class TQCPolicy(BasePolicy):
         top_quantiles_to_drop_per_net: int = 2,
         ent_coef: str | float = AUTO,
         target_update_interval: int = 1,
+        noise_repeat: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(observation_space, action_space, squash_output=True)
@@ -113,13 +116,16 @@ class TQCPolicy(BasePolicy):
         with jax.default_device(self.jax_device):
             train_key, rollout_key = jax.random.split(jax.random.PRNGKey(seed))
             train_state = init_state(self.spec, train_key, dim, first)
+            held = Held(rollout_key, jnp.zeros((), jnp.int32)) if noise_repeat > 1 else None
+        self.noise_repeat = noise_repeat
         self.train_state, self.rollout = jax.device_put(
-            (train_state, RolloutState(rollout_key, statistics, None)), self.jax_device
+            (train_state, RolloutState(rollout_key, statistics, None, held)), self.jax_device
         )
         self._arguments = {
             "top_quantiles_to_drop_per_net": top_quantiles_to_drop_per_net,
             "ent_coef": ent_coef,
             "target_update_interval": target_update_interval,
+            "noise_repeat": noise_repeat,
             **options,
         }
         self.reset_noise()

@@ -18,6 +18,20 @@ from mvr_agents.tqc.update import Batch, Hyper, Losses, Params, TQCSpec, TrainSt
 Array = jax.Array
 
 
+class Held(NamedTuple):
+    """Independent noise that several vector steps share: drawn from one key at each of them.
+
+    The key is kept, not the noise: the state fits any number of envs.
+
+    Attributes:
+        key: uint32 (2,), of the noise.
+        left: int32, vector steps that still take it.
+    """
+
+    key: Array
+    left: Array
+
+
 class RolloutState(NamedTuple):
     """What acting changes.
 
@@ -25,11 +39,13 @@ class RolloutState(NamedTuple):
         key: uint32 (2,), of all random numbers of exploration.
         statistics: of the observations acted on; None where they are not normalised.
         noise: standard normal (E, H, A), one exploration matrix an env; None without gSDE.
+        held: the independent noise that is kept over several vector steps; None where each draws its own.
     """
 
     key: Array
     statistics: Statistics | None
     noise: Array | None
+    held: Held | None = None
 
 
 @partial(jax.jit, static_argnames=("spec", "batch_size", "n_steps"), donate_argnames=("state",))
@@ -76,7 +92,7 @@ def _respond(actor: Actor, params: Params, statistics: Statistics | None, observ
     return output
 
 
-@partial(jax.jit, static_argnames=("actor",), donate_argnames=("storage",))
+@partial(jax.jit, static_argnames=("actor", "noise_repeat"), donate_argnames=("storage",))
 def act(
     actor: Actor,
     params: Params,
@@ -85,6 +101,7 @@ def act(
     warm_up: Array | bool,
     storage: Storage | None,
     staged: Staged | None,
+    noise_repeat: int = 1,
 ) -> tuple[Array, RolloutState, Storage | None]:
     """Chooses exploring actions for E envs, and writes the row that waits on the way.
 
@@ -96,6 +113,7 @@ def act(
         warm_up: draw actions uniformly instead.
         storage: where `staged` is written; None when nothing waits.
         staged: the row that waits, or None.
+        noise_repeat: calls that share one draw of independent noise, where `rollout` holds some.
 
     Returns:
         Actions (E, A) in [-1, 1], the new rollout state, the new storage.
@@ -107,11 +125,21 @@ def act(
     if statistics is not None:
         statistics = statistics.add(observations)
     output = _respond(actor, params, statistics, observations)
+    held = rollout.held
+    if held is not None:
+        held = _hold(held, noise_key, noise_repeat)
+        noise_key = held.key
     noise = jax.random.normal(noise_key, output.mean.shape) if rollout.noise is None else rollout.noise
     actions = distributions.explore(output, noise)
     uniform = jax.random.uniform(uniform_key, actions.shape, minval=-1.0, maxval=1.0)
-    rollout = RolloutState(key, statistics, rollout.noise)
+    rollout = RolloutState(key, statistics, rollout.noise, held)
     return jnp.where(warm_up, uniform, actions), rollout, storage
+
+
+def _hold(held: Held, fresh_key: Array, noise_repeat: int) -> Held:
+    """Returns what this vector step takes: the noise held so far, or where that was used up, some of a fresh key."""
+    used_up = held.left <= 0
+    return Held(jnp.where(used_up, fresh_key, held.key), jnp.where(used_up, noise_repeat, held.left) - 1)
 
 
 @partial(jax.jit, static_argnames=("actor", "deterministic"))

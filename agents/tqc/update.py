@@ -67,16 +67,18 @@ class Hyper(NamedTuple):
     """Numbers that may change between updates without compiling again.
 
     Attributes:
-        learning_rate: of all networks.
+        learning_rate: of all networks, and of the entropy coefficient unless it has its own.
         gamma: discount of one environment step.
         tau: share of the way the target critics move.
         target_entropy: nats, that the entropy coefficient aims at.
+        ent_coef_lr: learning rate of the entropy coefficient; None is that of the networks.
     """
 
     learning_rate: Array | float
     gamma: Array | float
     tau: Array | float
     target_entropy: Array | float
+    ent_coef_lr: Array | float | None = None
 
 
 class Batch(NamedTuple):
@@ -169,7 +171,7 @@ def update(spec: TQCSpec, hyper: Hyper, state: TrainState, batch: Batch) -> tupl
     noise = jax.random.normal(now_key, distributions.noise_shape(spec.actor, len(batch.rewards)))
     # gSDE explores with one matrix an update: the next actions share it.
     next_noise = noise if spec.actor.use_sde else jax.random.normal(next_key, noise.shape)
-    optimizer = spec.optimizer.build()
+    optimizer, rate = spec.optimizer.build(), hyper.learning_rate
 
     def policy(params: Params) -> tuple[Array, Array]:
         return distributions.sample(spec.actor.apply(params, batch.observations), noise)
@@ -186,7 +188,7 @@ def update(spec: TQCSpec, hyper: Hyper, state: TrainState, batch: Batch) -> tupl
         return losses.quantile_huber_loss(quantiles, target_atoms, keep)
 
     critic_loss, gradient = jax.value_and_grad(critic_objective)(state.critics)
-    critics, critics_optimizer = _descend(optimizer, hyper, gradient, state.critics_optimizer, state.critics)
+    critics, critics_optimizer = _descend(optimizer, rate, gradient, state.critics_optimizer, state.critics)
 
     def actor_objective(actions: Array, log_prob: Array) -> Array:
         values = spec.critics.apply(critics, batch.observations, actions, True, rngs=rngs[2])
@@ -194,7 +196,7 @@ def update(spec: TQCSpec, hyper: Hyper, state: TrainState, batch: Batch) -> tupl
 
     actor_loss, cotangents = jax.value_and_grad(actor_objective, argnums=(0, 1))(actions, log_prob)
     (gradient,) = transpose(cotangents)
-    actor, actor_optimizer = _descend(optimizer, hyper, gradient, state.actor_optimizer, state.actor)
+    actor, actor_optimizer = _descend(optimizer, rate, gradient, state.actor_optimizer, state.actor)
 
     updates = state.updates + 1
     share = jnp.where(updates % spec.target_update_interval == 0, hyper.tau, 0.0)
@@ -237,12 +239,17 @@ def _step_ent_coef(
         return jnp.zeros(()), state.log_ent_coef, state.ent_coef_optimizer
     objective = jax.value_and_grad(losses.ent_coef_loss)
     loss, gradient = objective(state.log_ent_coef, log_prob, hyper.target_entropy)
-    return loss, *_descend(ENT_COEF_OPTIMIZER.build(), hyper, gradient, state.ent_coef_optimizer, state.log_ent_coef)
+    rate = hyper.learning_rate if hyper.ent_coef_lr is None else hyper.ent_coef_lr
+    return loss, *_descend(ENT_COEF_OPTIMIZER.build(), rate, gradient, state.ent_coef_optimizer, state.log_ent_coef)
 
 
 def _descend(
-    optimizer: optax.GradientTransformation, hyper: Hyper, gradient: Params, state: optax.OptState, params: Params
+    optimizer: optax.GradientTransformation,
+    rate: Array | float,
+    gradient: Params,
+    state: optax.OptState,
+    params: Params,
 ) -> tuple[Params, optax.OptState]:
     """Returns new parameters and the optimizer's new state."""
     direction, state = optimizer.update(gradient, state, params)
-    return jax.tree.map(lambda old, step: old + hyper.learning_rate * step, params, direction), state
+    return jax.tree.map(lambda old, step: old + rate * step, params, direction), state

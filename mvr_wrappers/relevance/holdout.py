@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from mvr_wrappers.arrays import Arrays, generator_from_array, generator_to_array, group, nested
 from mvr_wrappers.clips import UNKNOWN, ScoredClip, stack_clips, unstack_clips
 
-MAX_HELD_OUT = 50
+MAX_HELD_OUT = 50  # clips
 PER_EPISODE = 2
+ENOUGH = 8  # episodes, before which a quarter of all are held out
 
 
 class HoldOut:
     """Chooses episodes to hold out, and keeps up to two random clips of each, at most 50 clips in all.
 
     Held out is a share of the episodes, yet never fewer than a quarter of them or 8, whichever is less, and one as soon
-    as there are two. Once there are 50 clips, newcomers replace random episodes, so that early stopping follows what
-    the policy does now. What is replaced is dropped, as are the clips of a held-out episode beyond two.
+    as there are two. Beyond that a newcomer is as likely held out as any episode that is trained on, in place of a
+    random one, so that those held out are of the same time as those trained on (reservoir sampling): were they all of
+    the first hours, early stopping would know nothing of what the policy does now. What is replaced is dropped, as are
+    the clips of a held-out episode beyond two.
 
     Args:
         rng: makes the choices; owned by this object from here on.
@@ -89,27 +92,35 @@ class HoldOut:
     def _sides(self) -> dict[str, set[int]]:
         return {"held": self._held, "trained": self._trained}
 
+    @property
+    def _quota(self) -> int:
+        """Episodes that should be held out by now."""
+        return max(int(self._share * self.seen), min(ENOUGH, self.seen // 4), int(self.seen > 1))
+
     def _choose(self, new: int, n_trained: int) -> NDArray[np.bool_]:
         """Marks which of the episodes that are new are held out."""
         self.seen += new
-        quota = max(int(self._share * self.seen), min(8, self.seen // 4), int(self.seen > 1))
-        count = min(max(0, quota - self.n_episodes), new)
-        if len(self.clips) > MAX_HELD_OUT - PER_EPISODE:  # an episode is now as likely held out as one trained on
-            share = self.n_episodes / (self.n_episodes + n_trained)
-            count = int(self._rng.binomial(new, min(share, self._share)))
+        n_held = self.n_episodes
+        full = len(self.clips) > MAX_HELD_OUT - PER_EPISODE
+        missing = 0 if full else min(max(0, self._quota - n_held), new)
+        renewal = n_held / (n_held + n_trained) if n_held >= ENOUGH else 0.0  # until then each quarter renews them
+        newer = int(self._rng.binomial(new - missing, renewal))
         chosen = np.zeros(new, np.bool_)
-        chosen[self._rng.choice(new, count, replace=False)] = True
+        chosen[self._rng.choice(new, missing + newer, replace=False)] = True
         return chosen
 
     def _keep(self, members: list[ScoredClip]) -> None:
         """Keeps up to two clips of an episode, in place of others where there are too many."""
-        episode = members[0].episode
-        kept = sum(clip.episode == episode for clip in self.clips) if episode != UNKNOWN else 0
-        chosen = sorted(self._rng.permutation(len(members))[: PER_EPISODE - kept])
-        while len(self.clips) + len(chosen) > MAX_HELD_OUT:
-            out = self.clips[int(self._rng.integers(len(self.clips)))]
-            self.clips = [it for it in self.clips if it is not out and (it.episode != out.episode or it.episode < 0)]
-        self.clips += [members[i] for i in chosen]
+        own = [clip for clip in self.clips if clip.episode == members[0].episode != UNKNOWN]
+        others = [clip for clip in self.clips if not any(clip is it for it in own)]
+        chosen = sorted(self._rng.permutation(len(members))[: PER_EPISODE - len(own)])
+        while others and (
+            len(others) + len(own) + len(chosen) > MAX_HELD_OUT
+            or count_episodes([clip.episode for clip in others]) >= self._quota
+        ):
+            out = others[int(self._rng.integers(len(others)))]
+            others = [it for it in others if it is not out and (it.episode != out.episode or it.episode == UNKNOWN)]
+        self.clips = [*others, *own, *(members[i] for i in chosen)]
 
 
 def count_episodes(episodes: Sequence[int] | NDArray[np.int64]) -> int:

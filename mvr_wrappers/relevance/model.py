@@ -84,10 +84,9 @@ class RelevanceModel(nn.Module):
         tensors = (
             *(self.mean, 1.0 / self.std),
             *(self.layer_1.weight.T, self.layer_1.bias, self.layer_2.weight.T, self.layer_2.bias),
-            self.unit_direction,
+            *(self.unit_direction, torch.tensor(self.state_bound)),
         )
-        arrays = [np.array(tensor.cpu().numpy(), order="C") for tensor in tensors]
-        return RelevanceNet(*arrays, bound=np.array(self.state_bound, np.float32))
+        return RelevanceNet(*(np.array(tensor.cpu().numpy(), np.float32, order="C") for tensor in tensors))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

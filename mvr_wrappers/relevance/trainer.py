@@ -57,6 +57,28 @@ class _Losses(NamedTuple):
     representation: Tensor
 
 
+class _Watch:
+    """Watches the held-out loss of a model that is trained, and keeps the weights that an update leaves.
+
+    Args:
+        model: whose weights these are.
+        loss: before it is trained; infinite if the weights so far are not to be kept.
+        keep: "best" or "last".
+    """
+
+    def __init__(self, model: RelevanceModel, loss: float, keep: str) -> None:
+        self._model, self._keep, self._best = model, keep, loss
+        self.stale = 0  # epochs since the loss was lowest
+        self.weights = _copy(model)
+
+    def see(self, loss: float) -> None:
+        """Takes note of the loss after an epoch."""
+        better = loss < self._best
+        self._best, self.stale = min(loss, self._best), 0 if better else self.stale + 1
+        if better or self._keep == "last":
+            self.weights = _copy(self._model)
+
+
 class RelevanceTrainer:
     """Owns the relevance model and everything random about its training but the choice of held-out episodes.
 
@@ -78,13 +100,13 @@ class RelevanceTrainer:
         self._device = torch.device(device)
 
     def update(self, dataset: ClipDataset) -> UpdateReport:
-        """Trains until the held-out loss stops falling, and leaves the weights that `settings.keep` names."""
+        """Trains until the held-out loss stops falling, and leaves the weights that `settings.keep` names.
+
+        While no two clips are held out, it trains for `settings.patience` epochs.
+        """
         start = time.perf_counter()
-        if dataset.n_train < 2 or dataset.n_held < 2:
-            reason = (
-                f"{len(dataset)} clips of {dataset.n_episodes} episodes are too few to compare: an update needs two to "
-                "train on, and two of other episodes, which are held out"
-            )
+        if dataset.n_train < 2:
+            reason = f"{len(dataset)} clips of {dataset.n_episodes} episodes are too few: an update compares clips"
             return UpdateReport(steps=0, n_clips=len(dataset), skipped=reason)
         # An env may be stepped, and so this update be run, inside a caller's no_grad or inference_mode.
         with torch.inference_mode(False), torch.enable_grad():
@@ -132,27 +154,34 @@ class RelevanceTrainer:
         optimiser = torch.optim.AdamW(
             trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        held_out = dataset.held_out()
+        held_out = dataset.held_out() if dataset.n_held > 1 else None
         held_pairs = np.stack(np.triu_indices(dataset.n_held, k=1))  # at most 50 clips, hence at most 1,225 pairs
         before, _ = self._evaluate(model, held_out, held_pairs)
-        best, weights, stale, steps, last = before, _copy(model), 0, 0, (math.nan, math.nan)
+        # Weights that have learned nothing are unsure of everything, which a loss over few episodes may prefer.
+        start = before if self.total_steps else math.inf
+        watch = _Watch(model, start, settings.keep if held_out is not None else "last")
+        steps, last = 0, (math.nan, math.nan)
         try:
             while steps < settings.max_steps and (
-                stale < settings.patience or self.total_steps < settings.min_total_steps
+                watch.stale < settings.patience or self.total_steps < settings.min_total_steps
             ):
                 epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
                 last = self._train_epoch(model, trained, optimiser, dataset, epoch)
                 steps, self.total_steps = steps + epoch, self.total_steps + epoch
-                loss, _ = self._evaluate(model, held_out, held_pairs)
-                if loss < best or settings.keep == "last":
-                    weights = _copy(model)
-                best, stale = (loss, 0) if loss < best else (best, stale + 1)
+                watch.see(self._evaluate(model, held_out, held_pairs)[0])
         finally:  # an error too leaves weights that can be saved
-            model.load_state_dict(weights)
+            model.load_state_dict(watch.weights)
         after, accuracy = self._evaluate(model, held_out, held_pairs)
         return UpdateReport(
-            *(steps, len(dataset), "", steps < settings.max_steps),
-            *(*last, before, after, dataset.n_held_episodes, accuracy),
+            steps,
+            len(dataset),
+            stopped_early=steps < settings.max_steps,
+            matching_loss=last[0],
+            representation_loss=last[1],
+            held_out_before=before,
+            held_out_after=after,
+            held_out_episodes=dataset.n_held_episodes,
+            pair_accuracy=accuracy,
         )
 
     def _train_epoch(
@@ -178,8 +207,12 @@ class RelevanceTrainer:
         return objective, representation
 
     @torch.no_grad()
-    def _evaluate(self, model: RelevanceModel, held_out: ClipBatch, pairs: NDArray[np.int64]) -> tuple[float, float]:
-        """Returns the weighted loss and the pair accuracy on the held-out clips."""
+    def _evaluate(
+        self, model: RelevanceModel, held_out: ClipBatch | None, pairs: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Returns the weighted loss and the pair accuracy on the held-out clips; NaN where there are none."""
+        if held_out is None:
+            return math.nan, math.nan
         losses, relevance = self._losses(model, held_out, pairs)
         f, psi = relevance.cpu().numpy(), held_out.scores
         df, dpsi = f[pairs[0]] - f[pairs[1]], psi[pairs[0]] - psi[pairs[1]]

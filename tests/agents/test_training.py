@@ -60,6 +60,13 @@ def test_metrics_tell_what_happened(run: RunDirectory) -> None:
     # Episodes of 40 steps in both envs: clips of 8 states every 4, the last at 33, are 10 an episode.
     assert metrics["clips_scored"][-1] == 6 * 10
     assert metrics["updates"][-1] == 3  # every 80 steps
+    for name in ("matching_loss", "representation_loss", "stopped_early", "reference_relevance"):
+        np.testing.assert_array_equal(np.isfinite(metrics[name]), metrics["updates"] > 0, err_msg=name)
+    assert 0 < metrics["update_steps"][-1] <= 10 and metrics["held_out_episodes"][-1] >= 1
+    np.testing.assert_array_equal(metrics["abs_shaping"][1:] >= np.abs(metrics["shaping"][1:]) - 1e-6, True)
+    assert metrics["fade"][1] == 0 < metrics["fade"][-1]
+    evaluated = np.isfinite(metrics["eval_return"])
+    np.testing.assert_array_equal(np.isfinite(metrics["eval_success_last"]), evaluated)
     episodes = np.isfinite(metrics["task_return"])
     np.testing.assert_array_equal(steps[episodes], [80, 160, 240])
     first = metrics["updates"] == 0
@@ -88,7 +95,7 @@ def scalars(run: RunDirectory) -> EventAccumulator:
 def test_tensorboard_has_every_evaluation_at_its_own_step(run: RunDirectory) -> None:
     metrics, written = read_metrics(run.metrics), scalars(run)
     evaluated = np.isfinite(metrics["eval_return"])
-    for name in ("eval_return", "eval_success"):
+    for name in ("eval_return", "eval_success", "eval_success_last"):
         events = written.Scalars(f"run/{name}")
         assert [event.step for event in events] == metrics["step"][evaluated].tolist() == [0, 120, 240]
         np.testing.assert_allclose([event.value for event in events], metrics[name][evaluated], rtol=1e-4)
@@ -109,6 +116,10 @@ def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> Non
         "mvr/mean_vlm_reward",
         "run/eval_return",
         "train/critic_loss",
+        "run/fade",
+        "engine/matching_loss",
+        "engine/update_steps",
+        "engine/stopped_early",
     } <= tags
 
 

@@ -23,6 +23,7 @@ from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, Scorer
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
 from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
 from tests.support.clip_factory import STATE_DIM, make_clips
+from tests.support.known import present
 from tests.support.red_engine import OFTEN, SMALL, STATES, RedScorer, drive, make_engine
 
 
@@ -91,7 +92,62 @@ class TestSchedule:
         states = engine._reward_model._reference.states
         f = engine.snapshot.relevance(states.reshape(-1, STATE_DIM))
         assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-5)
-        assert engine.vlm_reward(states[0]).max() <= -np.log(0.5) + 1e-3  # parity: never above -log sigma(0)
+        assert engine.vlm_reward(states.reshape(-1, STATE_DIM)).mean() == pytest.approx(0, abs=1e-5)
+
+    def test_the_reward_follows_the_reference_set_at_once(self, engine: RewardEngine) -> None:
+        """Not at the next update alone: until then states would be compared with clips that are no longer the best."""
+        drive(engine)
+        before, metrics = engine.snapshot, engine.metrics()
+        best = make_clips(1)[0]
+        red = np.full_like(best.frames, 255) * np.array([1, 0, 0], np.uint8)
+        engine.submit([Clip(best.states + 0.5, red, best.views)])
+        engine.advance(10)  # a scoring, and no update
+        assert (engine.version, engine.metrics()["updates"]) == (before.version + 1, metrics["updates"])
+        f = engine.snapshot.relevance(engine._reward_model._reference.states.reshape(-1, STATE_DIM))
+        assert engine.metrics()["reference_relevance"] == pytest.approx(f.mean(), abs=1e-6) != f[0]
+        assert not np.array_equal(engine.snapshot.table, before.table)
+        np.testing.assert_array_equal(engine.snapshot.net[2], before.net[2])  # type: ignore[index]
+        engine.submit([Clip(best.states, np.zeros_like(best.frames), best.views)])
+        engine.advance(10 if engine.metrics()["env_steps"] % 20 else 20)
+        assert engine.metrics()["updates"] > metrics["updates"] or engine.version == before.version + 1
+
+    def test_at_most_two_references_are_of_one_episode(self, engine: RewardEngine) -> None:
+        clips = [
+            Clip(clip.states, clip.frames, clip.views, None, i // 8, i % 8) for i, clip in enumerate(make_clips(40))
+        ]
+        engine.submit(clips)
+        engine.advance(20)
+        episodes = [clip.episode for clip in engine._reward_model._reference._clips]
+        assert 0 < max(episodes.count(episode) for episode in episodes) <= 2
+        assert engine.metrics()["held_out_episodes"] == 1  # of five
+
+    def test_metrics_tell_of_the_last_update(self, engine: RewardEngine) -> None:
+        assert np.isnan(engine.metrics()["stopped_early"]) and np.isnan(engine.metrics()["matching_loss"])
+        drive(engine)
+        metrics = engine.metrics()
+        assert 0 < metrics["update_steps"] <= SMALL["max_steps"]
+        assert metrics["stopped_early"] == (metrics["update_steps"] < SMALL["max_steps"])
+        assert metrics["matching_loss"] > 0 and metrics["representation_loss"] > 0
+        assert metrics["held_out_episodes"] > 1
+
+    def test_fade_compares_shaping_with_the_task_reward_of_the_latest_steps(self, engine: RewardEngine) -> None:
+        assert np.isnan(engine.metrics()["fade"])
+        engine.note_paid(np.array([0.5, -1.5]), np.array([0.0, 0.0]))
+        assert np.isnan(engine.metrics()["fade"])  # the task has paid nothing
+        engine.note_paid(np.array([0.0]), np.array([-4.0]))
+        assert engine.metrics()["fade"] == pytest.approx(2 / 4)
+        engine.advance(10)  # a scoring falls due: what was before counts until the next
+        engine.note_paid(np.array([0.0]), np.array([4.0]))
+        assert engine.metrics()["fade"] == pytest.approx(2 / 8)
+        engine.advance(10)
+        engine.note_paid(np.array([1.0]), np.array([4.0]))
+        assert engine.metrics()["fade"] == pytest.approx(1 / 8)
+
+    def test_envs_are_numbered_once(self, engine: RewardEngine, tmp_path: Path) -> None:
+        assert [*engine.number_envs(3)] == [0, 1, 2]
+        assert [*engine.number_envs(1)] == [3]
+        engine.save(tmp_path / "engine.npz")
+        assert [*RewardEngine.load(tmp_path / "engine.npz", scorer=RedScorer()).number_envs(1)] == [4]
 
 
 class TestScoring:
@@ -219,7 +275,7 @@ class TestRepeating:
         assert resumed.version == straight.version > 2
         np.testing.assert_array_equal(resumed.shape(STATES), straight.shape(STATES))
         same_state(straight, resumed)
-        drop = {"score_seconds", "update_seconds"}
+        drop = {"score_seconds", "update_seconds", "fade"}  # nothing was paid: NaN, which equals nothing
         ours, theirs = ({k: v for k, v in e.metrics().items() if k not in drop} for e in (straight, resumed))
         assert ours == theirs
 
@@ -256,14 +312,14 @@ class TestRepeating:
             RewardEngine.load(path)
 
     @pytest.mark.parametrize(
-        ("found", "advice"), [(1, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
+        ("found", "advice"), [(2, "an older version wrote it: train anew"), (9, "update the package"), (None, "update")]
     )
     def test_files_of_another_format(self, tmp_path: Path, engine: RewardEngine, found: Any, advice: str) -> None:
         path = tmp_path / "engine.npz"
         engine.save(path)
         header, arrays = read_arrays(path)
         write_arrays(path, header | {"format": found}, arrays)
-        with pytest.raises(EngineError, match=f"has format {found}, this version reads 2; {advice}"):
+        with pytest.raises(EngineError, match=f"has format {found}, this version reads 3; {advice}"):
             RewardEngine.load(path, scorer=RedScorer())
 
 
@@ -333,6 +389,52 @@ class TestAsync:
         assert caught.value.__cause__ is boom
         engine.close()
         assert engine_threads() == []
+
+    def test_it_can_be_saved_after_an_error(self, tmp_path: Path) -> None:
+        """So that hours of work are not lost to the last minute, such as to a GPU that is out of memory."""
+        scorer = GatedScorer()
+        scorer.gate.set()
+        engine = make_engine(scorer=scorer, mode="async")
+        for step in range(2):
+            engine.submit(make_clips(12, seed=step))
+            engine.advance(10)
+            engine.wait()
+        scorer.error = FloatingPointError("out of memory")
+        engine.submit(make_clips(2, seed=5))
+        engine.advance(10)
+        engine.save(tmp_path / "before.npz")
+        with pytest.raises(EngineError, match="out of memory"):
+            engine.advance(1)
+        engine.save(tmp_path / "after.npz")
+        for name in ("before.npz", "after.npz"):
+            again = RewardEngine.load(tmp_path / name, scorer=RedScorer())
+            assert again.version == 1
+            np.testing.assert_array_equal(again.shape(STATES), engine.shape(STATES))
+            again.advance(20)
+            again.close()
+        engine.close()
+
+    def test_an_update_that_fails_leaves_weights_that_can_be_saved(
+        self, tmp_path: Path, engine: RewardEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drive(engine)
+        trainer = engine._reward_model._trainer
+        train_epoch = trainer._train_epoch
+
+        def fails(*args: Any) -> Any:
+            train_epoch(*args)
+            raise MemoryError
+
+        monkeypatch.setattr(trainer, "_train_epoch", fails)
+        before = engine.shape(STATES)
+        with pytest.raises(MemoryError):
+            drive(engine)
+        engine.save(tmp_path / "engine.npz")
+        again = RewardEngine.load(tmp_path / "engine.npz", scorer=RedScorer())
+        np.testing.assert_array_equal(again.shape(STATES), before)
+        f = present(again._reward_model._trainer.model).relevance(STATES)
+        np.testing.assert_allclose(f, present(trainer.model).relevance(STATES), atol=1e-7)
+        np.testing.assert_allclose(f, engine.snapshot.relevance(STATES), atol=0.2)  # not those of half an update
 
     def test_close_raises_an_error_that_was_never_seen(self) -> None:
         scorer = GatedScorer(FloatingPointError("unseen"))

@@ -50,7 +50,7 @@ def test_frames_that_clips_share_are_saved_once_and_shared_again() -> None:
     moments = [np.full((2, 4, 4, 3), value, np.uint8) for value in range(5)]
     states, views = np.zeros((8, 3), np.float32), np.arange(2)
     whole = np.stack(moments[1:4], axis=1) + 100
-    clips = [Clip(states, Moments(moments[:3]), views), Clip(states, Moments(moments[2:]), views)]
+    clips = [Clip(states, Moments(moments[:3]), views, None, 2**33, 5), Clip(states, Moments(moments[2:]), views)]
     pool = ClipPool(9, np.random.default_rng(0))
     pool.offer([*clips, Clip(states, whole, views)])
     saved = pool.state_dict()

@@ -234,6 +234,65 @@ def test_closing_one_env_leaves_another_filming() -> None:
         np.testing.assert_array_equal(clip.frames, reference.frames)
 
 
+def films(env: FilmedEnv, episodes: int) -> list[list[Any]]:
+    """Returns the clips of each of so many episodes."""
+    filmed = []
+    for seed in range(episodes):
+        run_episode(env, seed=seed)
+        filmed.append(env.pop_clips())
+    return filmed
+
+
+def test_a_clip_knows_its_episode_and_its_place_in_it() -> None:
+    env = tiny(40, film_every=2)
+    env.film_number = 3
+    first, second = (clips for clips in films(env, 4) if clips)
+    assert [clip.start for clip in first] == [clip.start for clip in second] == clip_starts(41, 16, 8)
+    assert {clip.episode for clip in first} == {3 * 2**32 + 1} and {clip.episode for clip in second} == {3 * 2**32 + 3}
+    np.testing.assert_array_equal(first[1].states[0], first[0].states[first[1].start])
+    env.close()
+
+
+def test_episodes_of_several_envs_have_numbers_of_their_own() -> None:
+    envs = [FilmedEnv(TinyEnv(20), rig=RING, clip={**SHORT, "image_size": 8}, film_number=i) for i in range(3)]
+    episodes = [{clip.episode for clips in films(env, 3) for clip in clips} for env in envs]
+    assert [len(of_env) for of_env in episodes] == [3, 3, 3] and len(set().union(*episodes)) == 9
+    for env in envs:
+        env.close()
+
+
+def test_films_of_parallel_envs_end_in_different_steps() -> None:
+    envs = [FilmedEnv(TinyEnv(20), clip={**SHORT, "film_every": 4, "image_size": 8}, film_number=i) for i in range(6)]
+    filmed = [[bool(clips) for clips in films(env, 8)] for env in envs]
+    for i, of_env in enumerate(filmed):
+        assert of_env == [episode % 4 == i % 4 for episode in range(8)]
+    for env in envs:
+        env.close()
+
+
+def test_views_in_turns_come_equally_often_in_one_env_and_over_several() -> None:
+    envs = [
+        FilmedEnv(TinyEnv(20), rig=RING, clip={**SHORT, "views": "turns", "image_size": 8}, film_number=i)
+        for i in range(3)
+    ]
+    views = [[int(clips[0].views[0]) for clips in films(env, 8)] for env in envs]
+    assert views[0] == [0, 1, 2, 3] * 2 and views[1] == [1, 2, 3, 0] * 2 and views[2] == [2, 3, 0, 1] * 2
+    for env in envs:
+        env.close()
+
+
+def test_frames_may_show_the_first_state_of_their_part() -> None:
+    middle, first = tiny(16), tiny(16, frame_at="first")
+    (one,), (other,) = films(middle, 1)[0][:1], films(first, 1)[0][:1]
+    assert frame_indices(16, 4, "first").tolist() == [0, 4, 8, 12]
+    every = tiny(16, frames=16)
+    (whole,) = films(every, 1)[0][:1]
+    np.testing.assert_array_equal(one.frames, whole.frames[:, [2, 6, 10, 14]])
+    np.testing.assert_array_equal(other.frames, whole.frames[:, [0, 4, 8, 12]])
+    for env in (middle, first, every):
+        env.close()
+
+
 def test_random_views_are_drawn_one_an_episode_from_a_private_generator() -> None:
     def views(seed: int) -> list[int]:
         env = FilmedEnv(TinyEnv(15), rig=RING, clip={**SHORT, "views": "random", "image_size": 8}, seed=seed)

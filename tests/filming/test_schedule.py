@@ -34,3 +34,9 @@ def test_the_next_episode_is_chosen_on_demand_once() -> None:
     assert play(schedule, ["a", "a"]) == [True, False]
     schedule.choose_next()
     assert play(schedule, ["a", "a"]) == [True, False]
+
+
+def test_the_first_may_be_a_later_one() -> None:
+    assert play(FilmSchedule(3, first=1), [None] * 5) == [False, True, False, False, True]
+    assert play(FilmSchedule(3, first=5), [None] * 6) == [False, False, True, False, False, True]
+    assert play(FilmSchedule(1, first=5), [None] * 2) == [True, True]

@@ -32,7 +32,7 @@ def test_empty():
     assert dataset.view_offsets.shape == (0,)
 
 
-@pytest.mark.parametrize(("clips", "held"), [(1, 0), (3, 0), (4, 1), (8, 2), (32, 8), (160, 8), (400, 20), (1000, 50)])
+@pytest.mark.parametrize(("clips", "held"), [(1, 0), (2, 1), (4, 1), (8, 2), (32, 8), (160, 8), (400, 20), (1000, 50)])
 def test_how_many_are_held_out(clips, held):
     dataset = make_dataset(capacity=10_000)
     dataset.add(numbered_clips(clips))
@@ -69,31 +69,40 @@ def test_ring_forgets_the_oldest(rng):
         dataset.add(numbered_clips(9, start))
     held = set(numbers(dataset.held_out()))
     trained = numbers(dataset.sample(rng, 100, None))
-    newest = [number for number in range(90) if number not in held][-20:]
-    # Clips that were held out and replaced are lost; all 20 kept are among the newest.
-    assert len(trained) == 20 and trained == newest
+    # Clips that were held out and replaced are lost; all 20 kept are among the newest of the others.
+    assert len(set(trained)) == 20 and not held & set(trained)
+    assert min(trained) > 50 and max(trained) > 80
 
 
 def test_capacity_of_one(rng):
     dataset = make_dataset(capacity=1)
     dataset.add(numbered_clips(3))
-    assert dataset.n_train == 1 and numbers(dataset.sample(rng, 64, 4)) == [2]
+    newest = max({0, 1, 2} - set(numbers(dataset.held_out())))
+    assert dataset.n_train == 1 and numbers(dataset.sample(rng, 64, 4)) == [newest]
 
 
 def test_sampled_rows_belong_together(rng):
     clips = make_scored(rng, 300, views=(2, 0), offsets=(0.5, 0.0, -0.25))
     dataset = make_dataset(center_views=False)
     dataset.add(clips)
-    by_embedding = {clip.embeddings[v].tobytes(): (clip, v) for clip in clips for v in range(2)}
-    seen_views = set()
+    by_embeddings = {clip.embeddings.tobytes(): clip for clip in clips}
     batch = dataset.sample(rng, 64, None)
     assert batch.states.shape == (64, 8, 3) and batch.states.dtype == batch.scores.dtype == np.float32
-    for states, score, embedding in zip(batch.states, batch.scores, batch.embeddings, strict=True):
-        clip, view = by_embedding[embedding.tobytes()]
+    assert batch.embeddings.shape == (64, 2, 6)
+    for states, score, embeddings in zip(batch.states, batch.scores, batch.embeddings, strict=True):
+        clip = by_embeddings[embeddings.tobytes()]
         np.testing.assert_array_equal(states, clip.states)
-        assert score == clip.scores[view]
-        seen_views.add(view)
-    assert seen_views == {0, 1}
+        assert score == pytest.approx(clip.scores.mean())
+
+
+def test_scores_of_several_views_are_averaged_once_centred():
+    """Views 0 and 2 differ by 0.5 on average: centred, clip 1 scores 0.3 and 0.9 less -0.25 and 0.25."""
+    dataset = make_dataset()
+    dataset.add([constant_clip(i, scores, [0, 2]) for i, scores in enumerate([[0.1, 0.5], [0.3, 0.9], [0.2, 0.7]])])
+    expected = {0: (0.35 + 0.25) / 2, 1: (0.55 + 0.65) / 2, 2: (0.45 + 0.45) / 2}
+    for batch in (dataset.held_out(), dataset.sample(np.random.default_rng(0), 3, None)):
+        for number, score in zip(batch.states[:, 0, 0].tolist(), batch.scores, strict=True):
+            assert score == pytest.approx(expected[number], abs=1e-6)
 
 
 def test_states_are_stored_once_however_many_views(rng):
@@ -130,16 +139,12 @@ def test_all_states_when_the_clip_has_no_more(rng):
     assert dataset.sample(rng, 5, 100).states.shape == (5, 8, 3)
 
 
-def test_view_centring_by_hand(rng):
+def test_view_centring_by_hand():
     dataset = make_dataset()
     rows = [([0.1, 0.5], [0, 2]), ([0.3, 0.9], [0, 2]), ([0.2, 0.7], [0, 2])]
     dataset.add([constant_clip(0, scores, views) for scores, views in rows])
     # Means: view 0 0.2, view 2 0.7, all rows 0.45; view 1 was never seen.
     np.testing.assert_allclose(dataset.view_offsets, [-0.25, 0.0, 0.25], atol=1e-7)
-    expected = {0.35, 0.55, 0.45, 0.25, 0.65}
-    for _ in range(20):
-        for score in dataset.sample(rng, 3, None).scores:
-            assert min(abs(score - value) for value in expected) < 1e-6
 
 
 def test_view_means_are_running():

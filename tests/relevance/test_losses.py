@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvr_wrappers.relevance.losses import matching_loss, representation_loss
+from mvr_wrappers.relevance.losses import direct_loss, matching_loss, representation_loss
 from tests.support.known import present
 
 
@@ -73,3 +73,19 @@ def test_representation_loss_reaches_state_embeddings_alone():
     g = torch.ones(1, 2, requires_grad=True)
     representation_loss(torch.ones(1, 3), torch.ones(1, 3), g, torch.ones(1, 2)).backward()
     assert (present(g.grad) == 1).all()  # <g, 1> = 2 exceeds the cosine 1
+
+
+def test_representation_loss_of_several_views_by_hand():
+    """The cosines between videos of the same view, 1, 0 and -1, have the mean 0; <g_i, g_j> is 0.25."""
+    e_i = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
+    e_j = torch.tensor([[[2.0, 0.0], [0.0, 3.0], [-1.0, 0.0]]])
+    g_i, g_j = torch.tensor([[0.5, 0.0]]), torch.tensor([[0.5, 0.7]])
+    assert representation_loss(e_i, e_j, g_i, g_j).item() == pytest.approx(0.25)
+    one_view = representation_loss(e_i[:, :1], e_j[:, :1], g_i, g_j).item()
+    assert one_view == pytest.approx(representation_loss(e_i[:, 0], e_j[:, 0], g_i, g_j).item()) == pytest.approx(0.75)
+
+
+def test_direct_loss_by_hand():
+    assert direct_loss(torch.tensor([0.5, -0.25]), torch.tensor([0.25, 0.25])).item() == pytest.approx(
+        (0.0625 + 0.25) / 2
+    )

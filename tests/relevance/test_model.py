@@ -90,3 +90,28 @@ def test_net_does_not_alias_the_weights():
             tensor.fill_(7)
     for part, before in zip(net, kept, strict=True):
         np.testing.assert_array_equal(part, before)
+
+
+def test_standardised_states_are_clipped_in_the_model_and_in_its_net(rng):
+    """A feature that has hardly ever changed must not outweigh all others when it does."""
+    bounded, free = make_bounded(5.0), make_bounded(None)
+    states = rng.normal(size=(20, 3)).astype(np.float32)
+    far = states.copy()
+    far[:, 1] = 0.5  # half a million deviations
+    inside = np.clip((far - [0, 0, 0]) / [1, 1e-6, 1], -5, 5) * [1, 1e-6, 1]
+    np.testing.assert_allclose(bounded.relevance(far), numpy_relevance(bounded, inside), atol=1e-6)
+    np.testing.assert_allclose(relevance(bounded.net(), far), bounded.relevance(far), atol=1e-6)
+    np.testing.assert_allclose(free.relevance(far), numpy_relevance(free, far), atol=1e-6)
+    assert np.ptp(free.relevance(far)) < 1e-3 < np.ptp(bounded.relevance(far))  # nothing else counted any more
+
+
+def make_bounded(bound: float | None) -> RelevanceModel:
+    model = RelevanceModel(3, 16, torch.Generator().manual_seed(0), state_bound=bound)
+    model.set_standardisation(np.zeros(3), np.array([1.0, 1e-6, 1.0]))
+    return model
+
+
+@pytest.mark.parametrize("length", [1.0, 1.45, 22.6])
+def test_the_direction_starts_at_the_length_asked_for(length):
+    model = RelevanceModel(3, 512, torch.Generator().manual_seed(0), direction_length=length)
+    assert model.direction.norm().item() == pytest.approx(length, rel=1e-5)

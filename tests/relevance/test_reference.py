@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from mvr_wrappers.clips import ScoredClip
 from mvr_wrappers.relevance.model import RelevanceModel
 from mvr_wrappers.relevance.reference import ReferenceSet
 from tests.support.scored_clips import constant_clip, make_scored
@@ -81,3 +84,37 @@ def test_save_and_restore_go_on_alike(rng, count):
     for name, array in first.state_dict().items():
         np.testing.assert_array_equal(array, second.state_dict()[name], err_msg=name)
     np.testing.assert_array_equal(first.scores, second.scores)
+
+
+def of_episode(episode: int, *scores: float) -> list[ScoredClip]:
+    return [dataclasses.replace(constant_clip(score, [score], [0]), episode=episode) for score in scores]
+
+
+def test_few_clips_of_one_episode():
+    references = ReferenceSet(4, per_episode=2)
+    references.offer([*of_episode(0, 0.9, 0.8, 0.7, 0.6), *of_episode(1, 0.5), *of_episode(2, 0.4, 0.3)], FLAT)
+    np.testing.assert_allclose(values(references), [0.9, 0.8, 0.5, 0.4])
+    references.offer(of_episode(1, 0.95, 0.85), FLAT)  # the best two of an episode stay, whenever they came
+    np.testing.assert_allclose(values(references), [0.95, 0.9, 0.85, 0.8])
+
+
+def test_clips_of_unknown_episodes_count_apart():
+    references = ReferenceSet(4, per_episode=1)
+    references.offer([constant_clip(score, [score], [0]) for score in (0.9, 0.8, 0.7)], FLAT)
+    np.testing.assert_allclose(values(references), [0.9, 0.8, 0.7])
+
+
+def test_no_limit_keeps_the_best_of_all():
+    references = ReferenceSet(3)
+    references.offer([*of_episode(0, 0.9, 0.8, 0.7), *of_episode(1, 0.5)], FLAT)
+    np.testing.assert_allclose(values(references), [0.9, 0.8, 0.7])
+
+
+def test_it_says_whether_the_clips_held_changed():
+    references = ReferenceSet(2, per_episode=1)
+    assert references.offer(of_episode(0, 0.5), FLAT)
+    assert not references.offer(of_episode(0, 0.4), FLAT)
+    assert references.offer(of_episode(0, 0.6), FLAT)
+    assert references.offer(of_episode(1, 0.1), FLAT)
+    assert not references.offer(of_episode(2, 0.05), FLAT)
+    assert not references.offer([], np.array([0.3, 0.0, 0.0, 0.0]))

@@ -16,7 +16,6 @@ from mvr_wrappers.envs.make import RegisteredEnv
 from mvr_wrappers.errors import ConfigError, EngineError, EnvError, NonFiniteError, UnknownNameError
 from mvr_wrappers.settings import ClipSettings
 from mvr_wrappers.tasks.registry import load_registry
-from mvr_wrappers.wrappers.filmed import film
 from tests.support.fake_scorer import FakeScorer
 from tests.support.known import of_type, present
 from tests.support.tiny_env import TinyEnv
@@ -84,7 +83,7 @@ class TestReward:
     def test_it_learns_while_it_runs_and_repeats_to_the_bit(self) -> None:
         one, other = wrap(seed=5), wrap(seed=5)
         (_, ours), (_, theirs) = run(one, 250), run(other, 250)
-        assert one.engine.version == 3
+        assert one.engine.metrics()["updates"] == 3 and one.engine.version == 4  # one scoring changed the references
         assert len({step[4]["shaping"] for step in ours}) > 50
         assert [step[1] for step in ours] == [step[1] for step in theirs]
         _, others = run(wrap(seed=6), 250)
@@ -170,10 +169,6 @@ class TestComposition:
         assert env.env is filmed
         with pytest.raises(ConfigError, match="FilmedEnv already"):
             wrap(filmed)
-
-    def test_sub_envs_draw_their_views_from_generators_of_their_own(self) -> None:
-        seeds = {film(TinyEnv(), seed=seed, number=i)._saved_kwargs["seed"] for seed in (0, 1) for i in (0, 1)}
-        assert len(seeds) == 4
 
     def test_the_spec_makes_the_env_again(self) -> None:
         env = wrap(gym.make("Tiny-v0"), scorer="fake", seed=3, rig=CameraRig.ring((0, 90), lookat=(0, 0, 0.2)))

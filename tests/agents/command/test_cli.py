@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from mvr_agents.command import commands, dispatch
 from mvr_agents.pictures.video import write_video
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.extras import install_command
+from mvr_wrappers.rigs import CameraRig
+from mvr_wrappers.tasks.registry import get_task
+from tests.support.known import present
 
 TINY = f"{tests.support.tiny_task.TASKS}:tiny"
 
@@ -54,6 +58,41 @@ def test_train_changes_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
         relevance={"tau": 0.2},
         hyperparameters={"steps": 50, "n_envs": 3, "learning_rate": [1e-3, 1e-4]},
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--no-relabel"], {"relabel": False}),
+        (["--rig", "{azimuths: [90]}"], {"rig": {"azimuths": [90]}}),
+        (["--env-kwargs", "{positions: fixed}"], {"env_kwargs": {"positions": "fixed"}}),
+        (["--weights", "some/folder"], {"weights": "some/folder"}),
+        (["--dtype", "float32"], {"dtype": "float32"}),
+        (["--pooling", "mean"], {"pooling": "mean"}),
+    ],
+)
+def test_train_takes_the_options_of_engine_and_task(
+    words: list[str], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = parsed(monkeypatch, "hammer-v3", *words).task_spec()
+    assert spec == get_task("hammer-v3", "default", **options)
+    (name,) = options
+    assert getattr(spec, name) != getattr(get_task("hammer-v3", "default"), name)
+
+
+def test_one_azimuth_is_one_view_of_the_task_s_own_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = parsed(monkeypatch, "hammer-v3", "--rig", "{azimuths: [90]}").task_spec().rig
+    (camera,) = CameraRig.from_config(present(rig)).views
+    assert (camera.azimuth, camera.distance, camera.elevation) == (90.0, 2.0, -20.0)
+
+
+def test_train_takes_the_exploration_and_the_evaluation_of_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "--no-use-sde --noise-repeat 4 --ent-coef-lr 6e-4 --log-std-init -1.5 --clip-mean 0 --eval-envs 2"
+    agent = parsed(monkeypatch, "hammer-v3", *words.split()).hyperparameters
+    assert (agent["use_sde"], agent["noise_repeat"], agent["ent_coef_lr"]) == (False, 4, 6e-4)
+    assert (agent["log_std_init"], agent["clip_mean"], agent["eval_envs"]) == (-1.5, 0.0, 2)
+    default = parsed(monkeypatch, "hammer-v3").hyperparameters
+    assert (default["noise_repeat"], default["ent_coef_lr"], default["eval_envs"]) == (1, None, None)
 
 
 def test_values_that_agree_only_with_the_tasks_own_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ from tests.support.tiny_task import learned_engine, publish
 SMALL: dict[str, Any] = {"buffer_size": 100, "batch_size": 8, "net_arch": [8]}
 
 
-def settings() -> Any:
-    return {**get_task("hammer-v3").agent, **SMALL}
+def settings(**changes: Any) -> Any:
+    return {**get_task("hammer-v3").agent, **SMALL, **changes}
 
 
 def test_hyper_parameters_are_the_published_ones() -> None:
@@ -44,6 +44,20 @@ def test_hyper_parameters_are_the_published_ones() -> None:
     options = agent.policy.options
     assert (options.net_arch, options.n_critics, options.n_quantiles) == ([256, 256, 256], 2, 50)
     assert not options.layer_norm
+    assert (options.log_std_init, options.clip_mean) == (-3.0, 2.0)
+    assert (agent.noise_repeat, agent.ent_coef_lr) == (1, None)
+
+
+def test_exploration_is_what_the_settings_say() -> None:
+    asked: Any = {"use_sde": False, "noise_repeat": 4, "ent_coef_lr": 6e-4, "log_std_init": -1.0, "clip_mean": 0.5}
+    agent = jax_tqc.make(pendulums(), settings(**asked), seed=0, device="cpu")
+    assert (agent.noise_repeat, agent.ent_coef_lr, agent.policy.noise_repeat) == (4, 6e-4, 4)
+    assert not agent.policy.spec.actor.use_sde
+    agent = jax_tqc.make(pendulums(), settings(**asked | {"use_sde": True, "noise_repeat": 1}), seed=0, device="cpu")
+    np.testing.assert_allclose(agent.policy.get_std(), np.exp(-1.0), rtol=1e-6)
+    assert agent.policy.spec.actor.clip_mean == 0.5
+    with pytest.raises(ConfigError, match="set sde_sample_freq"):
+        jax_tqc.make(pendulums(), settings(noise_repeat=4), seed=0, device="cpu")
 
 
 def test_layer_norm_and_returns_of_several_steps_are_passed_on() -> None:

@@ -64,6 +64,29 @@ def test_returns_of_several_steps_are_learned_from(shaping: bool) -> None:
     assert discounts is not None and discounts.min() < 0.99**2 + 1e-6
 
 
+def test_the_entropy_coefficient_may_have_a_constant_learning_rate(tmp_path: Path) -> None:
+    small: Any = {"batch_size": 8, "buffer_size": 100, "net_arch": [8], "learning_starts": 8, "train_freq": 1}
+    settings: Any = {**get_task("hammer-v3").agent, **small, "gradient_steps": 1, "ent_coef_lr": 2e-3}
+    agent = sb3_tqc.make(pendulums(), settings, seed=0, device="cpu").learn(20)
+    rates = [o.param_groups[0]["lr"] for o in (agent.ent_coef_optimizer, agent.actor.optimizer)]
+    assert rates[0] == 2e-3 and rates[1] == pytest.approx(5e-5)
+    agent.save(tmp_path / "model.zip")
+    assert sb3_tqc.load(tmp_path / "model.zip", device="cpu").ent_coef_lr == 2e-3
+
+
+def test_gsde_begins_as_the_settings_say() -> None:
+    settings: Any = {**get_task("hammer-v3").agent, "net_arch": [8], "log_std_init": -1.0, "clip_mean": 0.5}
+    agent = sb3_tqc.make(pendulums(), settings, seed=0, device="cpu")
+    np.testing.assert_allclose(agent.actor.get_std().detach(), np.exp(-1.0), rtol=1e-6)
+    assert agent.actor.clip_mean == 0.5
+
+
+def test_repeated_noise_is_left_out_with_a_warning() -> None:
+    settings: Any = {**get_task("hammer-v3").agent, "use_sde": False, "noise_repeat": 4}
+    with pytest.warns(UserWarning, match="repeats no noise"):
+        sb3_tqc.make(pendulums(), settings, seed=0, device="cpu")
+
+
 def test_layer_norm_is_left_out_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="has no layer norm"):
         sb3_tqc.make(pendulums(), {**get_task("hammer-v3").agent, "layer_norm": True}, seed=0, device="cpu")

@@ -49,3 +49,15 @@ def test_bad_values_are_named() -> None:
 def test_counts_of_nothing_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"agent\.{key}: .*greater than 0, got 0"):
         TrainConfig.for_task("tiny", hyperparameters={key: 0})
+
+
+def test_the_potential_rule_takes_the_gamma_of_the_agent_and_no_other() -> None:
+    config = TrainConfig.for_task("hammer-v3", reward={"rule": "potential"}, hyperparameters={"gamma": 0.97})
+    assert config.reward.gamma == config.task_spec().reward.gamma == 0.97
+    same = TrainConfig.for_task(
+        "hammer-v3", reward={"rule": "potential", "gamma": 0.97}, hyperparameters={"gamma": 0.97}
+    )
+    assert same == config
+    with pytest.raises(ConfigError, match=r"reward\.gamma is 0\.99, and the gamma of the agent 0\.97"):
+        TrainConfig.for_task("hammer-v3", reward={"rule": "potential", "gamma": 0.99}, hyperparameters={"gamma": 0.97})
+    assert TrainConfig.for_task("hammer-v3", reward={"gamma": 0.5}).reward.gamma == 0.5  # it plays no part

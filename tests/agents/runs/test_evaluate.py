@@ -52,9 +52,27 @@ def test_an_episode_is_solved_if_it_was_at_any_step() -> None:
     assert result.success_rate == pytest.approx(2 / 3)
 
 
+def test_success_at_the_last_step_is_told_apart() -> None:
+    """An episode seeded s ends with step s: solved at step 3 means solved at the last step for s = 3 alone."""
+    result = evaluate(CountingEnv(solved_at=3), act, episodes=3, seed=2)
+    assert result.last_successes is not None and result.last_successes.tolist() == [False, True, False]
+    assert result.last_success_rate == pytest.approx(1 / 3)
+
+
+def test_several_envs_play_in_turn() -> None:
+    envs = [CountingEnv(), CountingEnv(), CountingEnv()]
+    seeds: list[list[int | None]] = [[], [], []]
+    for env, seen in zip(envs, seeds, strict=True):
+        reset = env.reset
+        env.reset = lambda reset=reset, seen=seen, **words: (seen.append(words["seed"]), reset(**words))[1]  # type: ignore[method-assign]
+    assert evaluate(envs, act, episodes=5, seed=2).lengths.tolist() == [2, 3, 4, 5, 6]
+    assert seeds == [[2, 5], [3, 6], [4]]
+
+
 def test_success_is_unknown_where_the_env_does_not_say() -> None:
     result = evaluate(CountingEnv(), act, episodes=1, seed=1)
-    assert result.successes is None and np.isnan(result.success_rate)
+    assert result.successes is result.last_successes is None
+    assert np.isnan([result.success_rate, result.last_success_rate]).all()
 
 
 def test_no_episodes_is_an_error() -> None:

@@ -26,6 +26,19 @@ def test_task_and_shaped_returns_are_kept_apart() -> None:
     assert means["shaping"] == pytest.approx(-0.75 / 4)
 
 
+def test_the_fade_is_shaping_beside_task_reward() -> None:
+    """Sizes, not sums: shaping of -0.5, 0.25, 0 and 0.25 is 0.25 on average, task rewards of 1, -3, 0 and 4 are 2."""
+    window = Window(n_envs=2)
+    step(window, [1.0, -3.0], [False, False], shaping=[-0.5, 0.25])
+    step(window, [0.0, 4.0], [False, False], shaping=[0.0, 0.25])
+    means = window.means()
+    assert (means["abs_shaping"], means["abs_task_reward"], means["fade"]) == (0.25, 2.0, 0.125)
+    window.clear()
+    step(window, [0.0, 0.0], [False, False], shaping=[-0.5, 0.5])
+    means = window.means()
+    assert means["abs_shaping"] == 0.5 and np.isnan(means["fade"])  # the task paid nothing
+
+
 def test_episodes_go_on_over_the_end_of_a_window() -> None:
     window = Window(n_envs=1)
     step(window, [1.0], [False], is_success=[True])
@@ -45,4 +58,6 @@ def test_what_was_not_reported_is_unknown() -> None:
     step(window, [1.0], [True])
     means = window.means()
     assert means["task_return"] == 1.0
-    assert all(np.isnan(means[name]) for name in ("shaped_return", "shaping", "vlm_reward", "success"))
+    assert all(
+        np.isnan(means[name]) for name in ("shaped_return", "shaping", "abs_shaping", "fade", "vlm_reward", "success")
+    )

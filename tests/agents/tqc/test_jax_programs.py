@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from mvr_agents.tqc import distributions, programs
 from mvr_agents.tqc.networks import Actor, stacked_critics
 from mvr_agents.tqc.normalise import Normaliser, Statistics
-from mvr_agents.tqc.programs import RolloutState
+from mvr_agents.tqc.programs import Held, RolloutState
 from mvr_agents.tqc.storage import Filled, Staged, Storage, sample, storage_shapes
 from mvr_agents.tqc.update import Hyper, TQCSpec, init_state, update
 
@@ -87,6 +87,34 @@ def test_act_writes_the_row_that_waits(storage):
     np.testing.assert_array_equal(written.observations[3], np.ones((E, D)))
     np.testing.assert_array_equal(np.delete(written.observations, 3, axis=0), np.delete(before, 3, axis=0))
     assert (after.key != rollout.key).any()
+
+
+def test_repeated_noise_is_that_of_several_steps():
+    """Recovered from the actions: one draw an env for three steps, whatever is observed, then another."""
+    params, rollout, noises = start().actor, held_rollout(), []
+    for step in range(7):
+        observations = jnp.full((E, D), 0.3 * step - 1.0)
+        actions, rollout, _ = programs.act(SPEC.actor, params, rollout, observations, step == 1, None, None, 3)
+        output: Any = SPEC.actor.apply(params, observations)
+        noises.append((np.arctanh(actions) - output.mean) / output.std)
+    for first, *same in (noises[:1] + noises[2:3], noises[3:6]):  # the second step was one of warm-up
+        for other in same:
+            np.testing.assert_allclose(other, first, atol=1e-4)
+    assert abs(noises[3] - noises[2]).min() > 1e-3 < abs(noises[6] - noises[5]).min()
+    assert abs(noises[0][0] - noises[0][1]).min() > 1e-3
+
+
+def test_predicting_leaves_repeated_noise_alone():
+    observations = jnp.ones((E, D))
+    rollout = held_rollout()
+    first, key = programs.predict(SPEC.actor, start().actor, rollout, observations, False)
+    second, _ = programs.predict(SPEC.actor, start().actor, rollout._replace(key=key), observations, False)
+    assert abs(second - first).min() > 1e-4
+
+
+def held_rollout() -> RolloutState:
+    key = jax.random.PRNGKey(1)
+    return RolloutState(key, None, None, Held(key, jnp.int32(0)))
 
 
 def test_warm_up_is_uniform():

@@ -125,7 +125,10 @@ def test_each_observation_crosses_once(monkeypatch):
     assert len(crossed) == 1 + steps + episodes  # the first, each that followed, and where episodes ended their finals
 
 
-@pytest.mark.parametrize("options", [{}, {"use_sde": True, "sde_sample_freq": 3}, {"n_steps": 3, "train_freq": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_sde": True, "sde_sample_freq": 3}, {"n_steps": 3, "train_freq": 3}, {"noise_repeat": 4}],
+)
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, options):
     options = {"learning_starts": 25, "policy_kwargs": {"normalize_observations": True}, **options}
     straight = agent(envs(2), **options).learn(90)
@@ -141,6 +144,33 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, options):
     buffers = present(resumed.replay_buffer), present(straight.replay_buffer)
     for ours, theirs in zip(*(buffer.storage for buffer in buffers), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_repeated_noise_is_loaded_for_any_number_of_envs(tmp_path):
+    model = agent(envs(2), noise_repeat=4).learn(30)
+    model.save(tmp_path / "model.zip")
+    loaded = TQC.load(tmp_path / "model.zip", env=envs(3))
+    assert_same(loaded, model)
+    assert loaded.learn(30).noise_repeat == 4
+
+
+def test_repeated_noise_changes_what_is_explored_and_nothing_else():
+    first, same, repeated = (agent(noise_repeat=n).learn(40) for n in (1, 1, 4))
+    assert_same(first, same)
+    assert first.policy.rollout.held is None  # nothing more is saved than before
+    buffers = [present(model.replay_buffer) for model in (first, repeated)]
+    for buffer in buffers:
+        buffer.flush()
+    actions = [np.asarray(buffer.storage.actions[:40]) for buffer in buffers]
+    np.testing.assert_array_equal(actions[0][:20], actions[1][:20])  # warm-up, which is uniform
+    assert not np.array_equal(actions[0][20:], actions[1][20:])
+
+
+def test_the_entropy_coefficient_may_have_a_learning_rate_of_its_own():
+    fixed, own = (agent(ent_coef_lr=rate, learning_rate=1e-3).learn(24) for rate in (0.0, 1e-2))
+    assert float(fixed.policy.train_state.log_ent_coef) == 0.0
+    # The steps of Adam are near its learning rate while the gradient's sign stays.
+    assert abs(float(own.policy.train_state.log_ent_coef)) == pytest.approx(4 * 1e-2, rel=0.05)
 
 
 def test_the_seed_decides_everything():
@@ -303,6 +333,9 @@ def test_other_spaces_are_refused(env, message):
         ({"train_freq": (-3, "episode")}, "train_freq: give at least 1 episode, not -3"),
         ({"learning_rate": -1e-3}, "learning_rate: give a number from 0 on, .* not -0.001"),
         ({"learning_rate": "3e-4"}, "learning_rate: give a number from 0 on, .* not '3e-4'"),
+        ({"noise_repeat": 0}, "noise_repeat: .*greater than 0, got 0"),
+        ({"noise_repeat": 4, "use_sde": True}, "noise_repeat is for independent noise.*set sde_sample_freq"),
+        ({"ent_coef_lr": -1e-3}, "ent_coef_lr: .*greater than or equal to 0, got -0.001"),
         ({"target_entropy": "low"}, "target_entropy: give auto or a number, not 'low'"),
         ({"ent_coef": float("nan")}, "ent_coef=nan: it must be finite"),
     ],

@@ -141,6 +141,16 @@ def test_ent_coef_grows_below_the_target_entropy(batch):
     assert float(low) < math.log(0.7) < float(high)
 
 
+def test_a_learning_rate_of_its_own_moves_the_ent_coef_alone(batch):
+    """Equal to the bit where it is the rate of the networks; ten times the rate is ten times Adam's step."""
+    shared, same, other = (
+        jitted(SPEC, HYPER._replace(ent_coef_lr=rate), start(ent_coef=1.0), batch)[0] for rate in (None, 1e-3, 1e-2)
+    )
+    jax.tree.map(np.testing.assert_array_equal, shared, same)
+    assert float(other.log_ent_coef) == pytest.approx(10 * float(shared.log_ent_coef), rel=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, shared, other._replace(log_ent_coef=shared.log_ent_coef))
+
+
 def test_optimizer_spec_scales_as_optax_does():
     gradient, params = jnp.array([1.0, -3.0]), jnp.array([0.5, 0.5])
     for factory, options in (
