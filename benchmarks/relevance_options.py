@@ -133,8 +133,7 @@ STOPPING = {
     "held out clip by clip": Variant(known_as=without_episodes),
     "1 clip of a held-out episode": Variant(held_out=1),
     "5 clips of a held-out episode": Variant(held_out=5),
-    **changing(("holdout", 0.15), ("holdout", 0.3), ("keep", "last"), ("max_steps", 200), ("patience", 2)),
-    **changing(("patience", 10)),
+    **changing(("holdout", 0.4), ("keep", "last"), ("max_steps", 200), ("patience", 2), ("patience", 10)),
 }
 OPTIONS = {
     **DEFAULT,
@@ -144,7 +143,11 @@ OPTIONS = {
     **changing(("center_views", False), ("per_episode", None), ("per_episode", 1)),
     **STOPPING,
 }
-EPISODES = {name: OPTIONS[name] for name in OPTIONS if name not in ("standardise=False", "center_views=False")}
+EPISODES = {
+    **{name: OPTIONS[name] for name in ("default", "averaging=0.0", "objective=direct", "direction_length=22.6")},
+    **{name: OPTIONS[name] for name in ("per_episode=None", "per_episode=1")},
+    **STOPPING,
+}
 FEW = {
     **DEFAULT,
     **changing(("keep", "last")),
