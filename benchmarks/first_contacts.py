@@ -10,7 +10,8 @@ in how states enter the network:
 - bound: standardised states are clipped at so many deviations;
 - floor: no deviation is smaller than a share of the feature's range, that of the observation space, or where it is
   infinite the widest range that any such feature has had;
-- constant: features of a smaller deviation count as constant, which makes their deviation 1, as ever if it is 0;
+- constant: features of a smaller deviation count as constant, which makes their deviation 1, as ever if it is 0; "and
+  half the median": only if it is smaller than half the median deviation as well, whatever the units are;
 - rare: features whose deviation is below that share of the median one of all that change are given the median;
 - raw: states as they are.
 
@@ -76,19 +77,19 @@ def floor(share: float) -> Deviations:
     return lambda std, ranges: np.maximum(std, share * ranges)
 
 
-def constant(limit: float) -> Deviations:
-    """Deviations below `limit` become 1."""
-    return lambda std, ranges: np.where(std < limit, 1.0, std)
+def constant(limit: float, share: float = np.inf) -> Deviations:
+    """Deviations below `limit` and below a share of the median become 1."""
+    return lambda std, ranges: np.where(std < min(limit, share * median(std)), 1.0, std)
 
 
 def rare(share: float) -> Deviations:
     """Deviations below a share of the median become the median."""
+    return lambda std, ranges: np.where(std < share * median(std), median(std), std)
 
-    def deviations(std: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDArray[np.float64]:
-        median = np.median(std[std != 1.0])  # 1 is that of features that never changed
-        return np.where(std < share * median, median, std)
 
-    return deviations
+def median(std: NDArray[np.float64]) -> float:
+    """Returns the median deviation of the features that change; 1 is that of those that never did."""
+    return float(np.median(std[std != 1.0]))
 
 
 UNBOUNDED = {"state_bound": None}
@@ -103,6 +104,8 @@ VARIANTS = {
     "constant below 0.01, bound 5": Variant({"state_bound": 5.0}, constant(0.01)),
     "constant below 0.01, bound 3": Variant({"state_bound": 3.0}, constant(0.01)),
     "constant below 0.001, bound 5": Variant({"state_bound": 5.0}, constant(0.001)),
+    "constant below 0.01 and half the median, bound 5": Variant({"state_bound": 5.0}, constant(0.01, 0.5)),
+    "rare below 30%, bound 5": Variant({"state_bound": 5.0}, rare(0.3)),
     "rare below 10%, bound 5": Variant({"state_bound": 5.0}, rare(0.1)),
     "rare below 10%, bound 3": Variant({"state_bound": 3.0}, rare(0.1)),
     "raw states": Variant({"standardise": False}),
