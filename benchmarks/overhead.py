@@ -1,18 +1,19 @@
 """What does shaping cost? Wall time of training with it over without, same steps, same machine, in one run.
 
-    OMP_NUM_THREADS=1 python benchmarks/overhead.py [--steps 100000] [--mode sync|async] [--result FILE]
+    OMP_NUM_THREADS=1 python benchmarks/overhead.py [--preset paper] [--steps N] [--mode sync|async] [--result FILE]
 
 Two trainings of the JAX TQC on one task take turns, 1,000 env steps at a time, so that whatever else the machine does
 falls on both: one on the task's own reward, one on the shaped reward of the pocket scorer. Networks, batches and
-updates are the published ones (8 envs, 16 updates of 256 transitions every 64 env steps), and so is the schedule: one
-episode of nine filmed from one view, at most 400 clips scored every 10,000 env steps, relevance updated every 100,000.
+updates are the published ones (8 envs, 16 updates of 256 transitions every 64 env steps). Which episodes are filmed,
+and how often clips are scored and relevance is updated, is the preset's: by default every fourth episode from one view,
+a scoring every 10,000 env steps and an update every 50,000; with `--preset paper` every ninth, 10,000 and 100,000.
 
-100,000 env steps are one whole period of that schedule: ten scorings, one update of relevance with its early stopping,
-one relabelling. A longer run repeats it; nothing grows with time but the replay buffer, which is therefore declared
+So many env steps are one whole period of the schedule: scorings, one update of relevance with its early stopping, one
+relabelling. A longer run repeats it; nothing grows with time but the replay buffer, which is therefore declared
 full from the start (1,000,000 transitions), so that relabelling costs what it costs in a long run. With fewer steps the
-schedule is shortened alike, and the table says what the ratio would be at the published one: costs that come with every
-step are scaled up to 100,000 steps, those of the update and of relabelling are counted once. That is too high a figure:
-every env films its first episode, and the first scoring loads the scorer. It serves to see that all parts run.
+schedule is shortened alike, and the table says what the ratio would be at the whole one: costs that come with every
+step are scaled up to a period, those of the update and of relabelling are counted once. That is too high a figure: the
+first scoring loads the scorer. It serves to see that all parts run.
 
 Films are rendered in a thread beside the envs; "filming" is the time that scoring waits for them. With `--mode async`
 scoring and relevance run in a thread beside the learner; the table gives their time in parentheses.
@@ -39,25 +40,40 @@ from mvr_wrappers.sb3 import RewardLogger, make_vec_env
 
 TURN = 1_000  # env steps
 WARM_UP = 2_000  # env steps of each training before the clock starts: programs are compiled, episodes under way
-PERIOD = 100_000  # env steps between two updates of relevance, as published
-SCORINGS = 10  # a period
 BESIDE = ("filming", "scoring", "relevance")  # what the engine's thread does in "async" mode
 
 
 class Training:
     """One of the two trainings, with clocks around its parts.
 
+    Args:
+        task: what is trained on.
+        preset: decides which episodes are filmed, and the schedule.
+        shaping: whether rewards are shaped.
+        steps: that the training is meant for; with fewer than a period the schedule is shortened.
+        mode: of the engine.
+        device: of scorer and relevance model.
+        agent_device: of the learner.
+
     Attributes:
         seconds: part -> wall time since the warm-up.
         cpu_seconds: of all threads, since the warm-up.
     """
 
-    def __init__(self, task: str, *, shaping: bool, steps: int, mode: str, device: str, agent_device: str) -> None:
-        period = min(steps, PERIOD)
-        schedule = {"score_every": period // SCORINGS, "max_clips": 400, "update_every": period, "mode": mode}
-        settings: Any = {**get_task(task).agent, "learning_starts": WARM_UP // 2}
+    def __init__(
+        self, task: str, preset: str, *, shaping: bool, steps: int, mode: str, device: str, agent_device: str
+    ) -> None:
+        spec = get_task(task, preset)
+        share = min(1.0, steps / spec.schedule.update_every)
+        schedule = {
+            "score_every": round(share * spec.schedule.score_every),
+            "update_every": round(share * spec.schedule.update_every),
+            "mode": mode,
+        }
+        clip = {"film_every": spec.clip.film_every, "views": spec.clip.views}
+        settings: Any = {**spec.agent, "learning_starts": WARM_UP // 2}
         self.venv: VecEnv = make_vec_env(
-            task, n_envs=settings["n_envs"], seed=0, shaping=shaping, schedule=schedule, device=device
+            *(task, settings["n_envs"], 0), shaping=shaping, clip=clip, schedule=schedule, device=device
         )
         self.model: TQC = jax_tqc.make(self.venv, settings, seed=0, device=agent_device)
         self.seconds: dict[str, float] = defaultdict(float)
@@ -120,7 +136,7 @@ class Training:
         setattr(owner, method, timed)
 
 
-def table(plain: dict[str, float], shaped: dict[str, float], steps: int, mode: str) -> str:
+def table(plain: dict[str, float], shaped: dict[str, float], steps: int, period: int, mode: str) -> str:
     """Returns the breakdown and the ratio, in Markdown."""
     order = ("envs", "acting", "updates", "filming", "scoring", "relevance", "relabelling", "the rest", "all")
     lines = [
@@ -132,11 +148,11 @@ def table(plain: dict[str, float], shaped: dict[str, float], steps: int, mode: s
         share = f"{(shaped[part] - plain[part]) / plain['all']:+.1%}"
         lines.append(f"| {part} | {plain[part]:.1f} | {form.format(shaped[part])} | {share} |")
     ratio = f"\nWith shaping over without: **{shaped['all'] / plain['all']:.3f}**"
-    if steps < PERIOD:
-        scale = PERIOD / steps
+    if steps < period:
+        scale = period / steps
         once = shaped["relabelling"] + (shaped["relevance"] if mode == "sync" else 0.0)
         full = ((shaped["all"] - once) * scale + once) / (plain["all"] * scale)
-        ratio += f"; scaled up to {PERIOD:,} steps: {full:.3f}"
+        ratio += f"; scaled up to {period:,} steps: {full:.3f}"
     return "\n".join([*lines, ratio]) + "\n\n"
 
 
@@ -144,23 +160,26 @@ def main() -> None:
     """Measures, prints and, if asked, writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="hammer-v3")
-    parser.add_argument("--steps", type=int, default=PERIOD)
+    parser.add_argument("--preset", default="default", help="of filming and schedule")
+    parser.add_argument("--steps", type=int, help="env steps of each training; one period of the schedule without it")
     parser.add_argument("--mode", choices=("sync", "async"), default="sync")
     parser.add_argument("--device", default="auto", help="of scorer and relevance model")
     parser.add_argument("--agent-device", default="auto")
     parser.add_argument("--result", type=Path, help="Markdown file to append the table to")
     arguments = parser.parse_args()
     origin = made_with("jax", "stable-baselines3", "metaworld")
-    options = {key: getattr(arguments, key) for key in ("steps", "mode", "device", "agent_device")}
-    plain, shaped = (Training(arguments.task, shaping=shaping, **options) for shaping in (False, True))
-    for _ in range(arguments.steps // TURN):
+    period = get_task(arguments.task, arguments.preset).schedule.update_every
+    steps = arguments.steps or period
+    options = {key: getattr(arguments, key) for key in ("task", "preset", "mode", "device", "agent_device")}
+    plain, shaped = (Training(shaping=shaping, steps=steps, **options) for shaping in (False, True))
+    for _ in range(steps // TURN):
         plain.learn(TURN)
         shaped.learn(TURN)
     shaped.venv.engine.wait()  # type: ignore[attr-defined]
     text = (
-        f"{origin}; {arguments.task}, {arguments.steps:,} env steps, mode {arguments.mode}, learner on "
-        f"{plain.model.policy.jax_device}\n\n"
-        + table(plain.parts(arguments.mode), shaped.parts(arguments.mode), arguments.steps, arguments.mode)
+        f"{origin}; {arguments.task}, films and schedule of preset {arguments.preset}, {steps:,} env steps, mode "
+        f"{arguments.mode}, learner on {plain.model.policy.jax_device}\n\n"
+        + table(plain.parts(arguments.mode), shaped.parts(arguments.mode), steps, period, arguments.mode)
         + f"In CPU time, which other work on the machine hardly touches: {shaped.cpu_seconds / plain.cpu_seconds:.3f}\n"
     )
     print(text)

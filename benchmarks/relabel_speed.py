@@ -23,9 +23,9 @@ from mvr_agents.runs.provenance import made_with
 from mvr_agents.tqc.devices import find_device
 from mvr_agents.tqc.replay import DeviceReplayBuffer
 from mvr_wrappers import RewardEngine, RewardSnapshot
+from mvr_wrappers.relevance_net import RelevanceNet
 from mvr_wrappers.sb3 import RelabelReplayBuffer
 from mvr_wrappers.settings import RewardSettings
-from mvr_wrappers.snapshot import RelevanceNet
 
 ENVS, DIM, ACTIONS, HIDDEN = 8, 151, 61, 512
 REPEATS = 3

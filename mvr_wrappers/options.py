@@ -83,7 +83,9 @@ class EngineSettings(ScorerSettings):
         method: how clips become reward; "mvr" (arXiv 2603.01694).
         weight: w, the weight of the VLM reward.
         relevance: how state relevance is learned: `RelevanceSettings`, or a mapping of the fields to change.
-        reward: how relevance becomes reward: `RewardSettings`, or a mapping of the fields to change.
+        reward: how relevance becomes reward: `RewardSettings`, or a mapping of the fields to change. With the rule
+            "potential" give it the discount of your agent, {"rule": "potential", "gamma": G}: with another one the
+            optimal policy is no longer the task's. `mvr train` does that by itself.
         schedule: when clips are scored and relevance is updated: `ScheduleSettings`, or a mapping of the fields to
             change. Steps are counted over all sub-envs that an engine serves.
         relabel: whether replay buffers recompute the shaping of stored transitions at each update of the reward.

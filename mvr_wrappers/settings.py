@@ -70,8 +70,8 @@ class ClipSettings(StrictFields):
     length: Int = 64
     stride: Int = 16
     frames: Int = 8
-    film_every: Int = 9
-    views: Literal["random", "turns", "all"] = "random"
+    film_every: Int = 4
+    views: Literal["random", "turns", "all"] = "turns"
     frame_at: Literal["middle", "first"] = "middle"
     image_size: Int | None = None
     quality: Literal["fast", "full"] = "fast"
@@ -101,13 +101,16 @@ class RelevanceSettings(StrictFields):
         averaging: share of its old value that the running average of the weights keeps at each step. The average is
             what early stopping judges and what an update leaves behind; 0 takes the weights themselves (paper).
         clips: clips drawn a step; each is embedded once and meets others in several pairs. 512 makes 256 pairs all but
-            independent (paper), at eight times the cost.
+            independent (paper), at many times the cost.
         pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
-        state_bound: standardised states are clipped to [-state_bound, state_bound]: else a feature that was all but
-            constant so far, such as the place of an untouched object, outweighs all others when it first changes. None
-            does not clip; nor are raw states ever.
+        constant: a feature whose deviation is below this share of max(1, |mean|), in its own units such as metres and
+            radians, and below half the usual deviation of the others, counts as constant and is not scaled: else the
+            place of an object that was never touched outweighs all others when it first changes. 0 scales whatever is
+            more than rounding.
+        state_bound: standardised states are clipped to [-state_bound, state_bound], for the same reason. None does not
+            clip; nor are raw states ever.
         center_views: subtract each view's mean score before pairing and ranking; False is the paper.
         references: clips in the reference set (k).
         per_episode: clips of one episode in the reference set at most; None sets no limit (published code).
@@ -130,19 +133,20 @@ class RelevanceSettings(StrictFields):
     learning_rate: Float = 5e-4
     weight_decay: Float = 1e-3
     averaging: Float = 0.98
-    clips: Int = 64
+    clips: Int = 32
     pairs: Int = 256
-    states_per_clip: Int | None = 8
+    states_per_clip: Int | None = 4
     standardise: Bool = True
+    constant: Float = 0.01
     state_bound: Float | None = 5.0
     center_views: Bool = True
     references: Int = 10
     per_episode: Int | None = 2
     capacity: Int = 20_000
     holdout: Float = 0.05
-    steps_per_epoch: Int = 50
-    patience: Int = 5
-    max_steps: Int = 1_000
+    steps_per_epoch: Int = 25
+    patience: Int = 3
+    max_steps: Int = 300
     min_total_steps: Int = 0
     keep: Literal["best", "last"] = "best"
 
@@ -153,7 +157,7 @@ class RelevanceSettings(StrictFields):
             *("hidden", "direction_length", "tau", "beta", "learning_rate", "clips", "pairs", "states_per_clip"),
             *("state_bound", "references", "per_episode", "capacity", "steps_per_epoch", "patience", "max_steps"),
         )
-        _require_not_negative(self, "representation_weight", "weight_decay", "min_total_steps")
+        _require_not_negative(self, "representation_weight", "weight_decay", "constant", "min_total_steps")
         if not 0 <= self.averaging < 1:
             raise ConfigError(f"relevance.averaging is {self.averaging}; give a share of at least 0 and less than 1")
         if not 0 < self.holdout < 1:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mvr_wrappers.errors import ConfigError, NonFiniteError
+from mvr_wrappers.relevance_net import relevance
 from mvr_wrappers.settings import RewardSettings
-from mvr_wrappers.snapshot import CHUNK, KNOTS, RewardSnapshot, relevance, reward_table, vlm_reward
+from mvr_wrappers.snapshot import CHUNK, KNOTS, RewardSnapshot, reward_table, vlm_reward
 from tests.support.snapshots import RULES, identity_net, make_net, make_snapshot
 
 LOG_2 = 0.69314718

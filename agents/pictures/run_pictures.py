@@ -89,7 +89,8 @@ def draw_episode(
     episode = film_episode(env, policy, view, size=FRAME_SIZE, quality="full", every=every, seed=seed)
     trace = trace_episode(episode, engine)
     total = f"task return {episode.rewards.sum():,.1f}"
-    title = f'{spec.name}: an evaluation episode after relevance update {engine.version}, {total}\n"{spec.prompt}"'
+    updates = engine.metrics()["updates"]
+    title = f'{spec.name}: an evaluation episode after relevance update {updates:.0f}, {total}\n"{spec.prompt}"'
     draw_relevance(trace, run.relevance, title)
 
 

@@ -17,7 +17,7 @@ from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import ROWS, ScoredClip, stack_clips
 from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.relevance.holdout import HoldOut, count_episodes
-from mvr_wrappers.relevance.moments import RunningMoments, ViewMeans
+from mvr_wrappers.relevance.moments import ROUNDING, RunningMoments, ViewMeans
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,9 +140,13 @@ class ClipDataset:
             self._train.put(self._next, clip)
             self._next = (self._next + 1) % self._train.capacity
 
-    def standardisation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns mean (D,) and deviation (D,) of all states seen; the deviation of a constant feature is 1."""
-        return self._moments.mean, self._moments.std
+    def standardisation(self, constant: float = ROUNDING) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns mean (D,) and deviation (D,) of all states seen; the deviation of a constant feature is 1.
+
+        Args:
+            constant: what counts as constant, see `RunningMoments.std`.
+        """
+        return self._moments.mean, self._moments.std(constant)
 
     def sample(self, rng: np.random.Generator, n_clips: int, n_states: int | None) -> ClipBatch:
         """Draws distinct training clips and some of their states. Costs O(n_clips).

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mvr_wrappers.snapshot import UNBOUNDED, RelevanceNet
+from mvr_wrappers.relevance_net import UNBOUNDED, RelevanceNet
 
 # Said at every creation: a caller may have changed the defaults of torch.
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mvr_wrappers.arrays import Arrays
 
-# Deviations below this share of max(1, |mean|) are rounding, not signal: such a feature counts as constant.
-CONSTANT = 1e-6
+ROUNDING = 1e-6
 
 
 class RunningMoments:
@@ -36,11 +35,17 @@ class RunningMoments:
         self.m2 = self.m2 + m2 + delta**2 * (self.count * count / total)
         self.count = total
 
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """(D,), 1 for features that never changed."""
-        std = np.sqrt(self.m2 / self.count)
-        return np.where(std > CONSTANT * np.maximum(1.0, np.abs(self.mean)), std, 1.0)
+    def std(self, constant: float = ROUNDING) -> NDArray[np.float64]:
+        """Returns the deviations (D,), 1 for features that count as constant.
+
+        Args:
+            constant: these are the features whose deviation is below this share of max(1, |mean|), in their own units,
+                and below half the median deviation of those that vary, so that states in small units are not lost.
+        """
+        std, scale = np.sqrt(self.m2 / self.count), np.maximum(1.0, np.abs(self.mean))
+        varies = std > ROUNDING * scale
+        usual = float(np.median(std[varies])) if varies.any() else 0.0
+        return np.where(varies & (std >= np.minimum(constant * scale, 0.5 * usual)), std, 1.0)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the statistics as named arrays."""

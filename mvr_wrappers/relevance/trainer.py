@@ -145,7 +145,7 @@ class RelevanceTrainer:
         if self.settings.standardise:
             # The weights are not rescaled to make up for the change of standardisation. That would keep f exactly, but
             # a feature that was nearly constant so far would leave huge weights behind once it starts to vary.
-            self.model.set_standardisation(*dataset.standardisation())
+            self.model.set_standardisation(*dataset.standardisation(self.settings.constant))
         return self.model
 
     def _fit(self, model: RelevanceModel, dataset: ClipDataset) -> UpdateReport:

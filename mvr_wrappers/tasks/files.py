@@ -21,6 +21,7 @@ except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise
 Layer = dict[str, Any]
 
 SECTIONS = ("names", "defaults", "presets", "families", "tasks")
+_REFERENCES = (("tasks", "family", "family"), ("families", "extends", "family"), ("presets", "extends", "preset"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,10 @@ def _check_references(document: dict[str, Layer], path: Path) -> None:
     for name in document["tasks"]:
         if not re.fullmatch(r"[\w.-]+", name):
             raise ConfigError(f"{path}: tasks.{name}: a name is made of letters, digits, '_', '-' and '.'; rename it")
-    for section, key in (("tasks", "family"), ("families", "extends")):
+    for section, key, what in _REFERENCES:
         for name, layer in document[section].items():
             if not isinstance(layer.get(key), str | None):
-                raise ConfigError(f"{path}: {section}.{name}.{key} must be the name of a family, got {layer[key]!r}")
+                raise ConfigError(f"{path}: {section}.{name}.{key} must be the name of a {what}, got {layer[key]!r}")
     for name, layer in document["presets"].items():
         families = layer.get("families", {})
         _require_mapping(families, path, f"presets.{name}.families")

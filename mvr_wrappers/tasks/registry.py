@@ -5,7 +5,8 @@ A task's values come in layers, each over the one before it:
 1. the defaults of `mvr_wrappers.settings`,
 2. `defaults` of the shipped registry.yaml, then those of the user's own file,
 3. the task's family, after the family it extends,
-4. the preset, if one was asked for; what it says under `families.<family>` comes last,
+4. the preset, if one was asked for, after the preset it extends; what a preset says under `families.<family>` comes
+   after what it says to all tasks,
 5. the task itself,
 6. keyword arguments.
 
@@ -212,15 +213,22 @@ def _families(file: TaskFile, name: str | None, asked_by: str) -> dict[str, _Pla
 
 
 def _preset(file: TaskFile, name: str | None, families: Iterable[str]) -> list[_Placed]:
-    """Returns the layers of a preset: what it says to all tasks, then what it says to those of each family."""
+    """Returns the layers of a preset: what it says to all tasks, then what it says to those of each family.
+
+    Before these come the layers of the preset that it extends: one above it in its file, or a shipped one.
+    """
     if name is None:
         return []
-    homes = (file, shipped_file())
+    shipped = shipped_file()
+    homes = [file] if file.path == shipped.path else [file, shipped]
     for home in homes:
         if name in home.presets:
             layer, where = dict(home.presets[name]), f"{home.path}: presets.{name}"
+            above = dict(itertools.takewhile(lambda item: item[0] != name, home.presets.items()))
+            inherited = _preset(dataclasses.replace(home, presets=above), layer.pop("extends", None), families)
             parts = layer.pop("families", {})
-            return [(where, layer), *((f"{where}.families.{key}", parts[key]) for key in families if key in parts)]
+            own = [(f"{where}.families.{key}", parts[key]) for key in families if key in parts]
+            return [*inherited, (where, layer), *own]
     known = {preset for home in homes for preset in home.presets}
     raise UnknownNameError(f"there is no preset {name!r}. Nearest names: {nearest(name, known)}")
 

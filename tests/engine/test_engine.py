@@ -20,8 +20,9 @@ from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import ConfigError, EngineError, NonFiniteError, ScorerError, UnknownNameError
+from mvr_wrappers.relevance_net import RelevanceNet
 from mvr_wrappers.settings import RewardSettings, ScheduleSettings
-from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
+from mvr_wrappers.snapshot import RewardSnapshot
 from tests.support.clip_factory import STATE_DIM, make_clips
 from tests.support.known import present
 from tests.support.red_engine import OFTEN, SMALL, STATES, RedScorer, drive, make_engine

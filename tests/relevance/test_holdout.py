@@ -98,16 +98,17 @@ def noisy_episodes(rng: np.random.Generator, count: int, first: int) -> list[Sco
         walk = rng.normal(size=6) + np.cumsum(rng.normal(scale=0.05, size=(80, 6)), axis=0)
         score = np.array([rng.normal(scale=0.03)], np.float32)
         embedding = rng.normal(size=(1, 8))
-        embedding = (embedding / np.linalg.norm(embedding)).astype(np.float32)
+        unit = (embedding / np.linalg.norm(embedding)).astype(np.float32)
         states = walk.astype(np.float32)
-        clips += [ScoredClip(states[i : i + 32], np.zeros(1, int), score, embedding, episode) for i in range(0, 48, 5)]
+        clips += [ScoredClip(states[i : i + 32], np.zeros(1, int), score, unit, episode) for i in range(0, 48, 5)]
     return clips
 
 
 def test_noise_per_episode_is_not_taken_for_knowledge():
     """Held out clip by clip this reported 0.95 of pairs right; on unseen episodes, half of them are."""
     settings = RelevanceSettings(hidden=64, clips=32, pairs=128, max_steps=600)
-    accuracies, steps = {"by episode": [], "by clip": []}, []
+    accuracies: dict[str, list[float]] = {"by episode": [], "by clip": []}
+    steps = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
         clips = noisy_episodes(rng, 60, first=0)

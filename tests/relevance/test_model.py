@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mvr_wrappers.relevance.model import RelevanceModel
-from mvr_wrappers.snapshot import relevance
+from mvr_wrappers.relevance_net import relevance
 
 
 def make_model(state_dim: int = 3, hidden: int = 16, seed: int = 0) -> RelevanceModel:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from mvr_wrappers.relevance.model import RelevanceModel
+from mvr_wrappers.relevance_net import RelevanceNet
 from mvr_wrappers.settings import RewardSettings
-from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
+from mvr_wrappers.snapshot import RewardSnapshot
 
 RULES = [RewardSettings(), RewardSettings(rule="potential"), RewardSettings(baseline="none", bound=None)]
 

@@ -15,8 +15,9 @@ import numpy as np
 import mvr_wrappers
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.filming import FilmedEnv
+from mvr_wrappers.relevance_net import RelevanceNet
 from mvr_wrappers.settings import RewardSettings
-from mvr_wrappers.snapshot import RelevanceNet, RewardSnapshot
+from mvr_wrappers.snapshot import RewardSnapshot
 from tests.support.fake_scorer import FakeScorer
 from tests.support.tiny_env import TinyEnv
 

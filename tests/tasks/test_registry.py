@@ -119,7 +119,7 @@ def test_the_paper_preset_is_the_paper() -> None:
 
 def test_the_default_preset_changes_nothing() -> None:
     assert get_task("hammer-v3", preset="default") == get_task("hammer-v3")
-    assert get_task("hammer-v3").reward.baseline == "parity"
+    assert get_task("hammer-v3").reward.baseline == "reference"
 
 
 def test_the_demo_preset_overrules_the_family_and_suits_a_short_run() -> None:

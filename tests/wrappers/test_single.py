@@ -170,6 +170,14 @@ class TestComposition:
         with pytest.raises(ConfigError, match="FilmedEnv already"):
             wrap(filmed)
 
+    def test_envs_of_one_engine_have_numbers_of_their_own(self) -> None:
+        engine = learned_engine()
+        envs = [share(engine) for _ in range(3)]
+        assert [env.get_wrapper_attr("film_number") for env in envs] == [0, 1, 2]
+        for env in envs:
+            run(env, 41)
+        assert len({clip.episode for clip in engine._pool.take()}) == 3
+
     def test_the_spec_makes_the_env_again(self) -> None:
         env = wrap(gym.make("Tiny-v0"), scorer="fake", seed=3, rig=CameraRig.ring((0, 90), lookat=(0, 0, 0.2)))
         assert env.spec is not None

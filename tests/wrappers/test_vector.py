@@ -23,6 +23,7 @@ from tests.support.marks import may_fork
 from tests.support.tiny_env import TinyEnv
 from tests.support.tiny_task import (
     CLIP,
+    NEVER,
     RELEVANCE,
     SCHEDULE,
     DictEnv,
@@ -263,6 +264,19 @@ class TestComposition:
         assert env.engine.version == 2
         env.close()
         assert env.engine.closed
+
+    def test_films_of_sub_envs_do_not_fall_into_one_step(self) -> None:
+        """Sub-envs made alike are told their numbers by the wrapper: one films its first episode, one its second ..."""
+        makers = [lambda: FilmedEnv(TinyEnv(10), clip=CLIP | {"film_every": 4})] * 3
+        env = shaped(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP), schedule=NEVER)
+        env.reset(seed=0)
+        waiting = [0.0]
+        for actions in actions_of(1, 80, 3):
+            env.step(actions)
+            waiting.append(env.engine.metrics()["clips_waiting"])
+        assert np.flatnonzero(np.diff(waiting)).tolist() == [9, 19, 29, 49, 59, 69]
+        assert len({clip.episode for clip in env.engine._pool.take()}) == 6
+        env.close()
 
     def test_gymnasium_s_wrappers_below_and_above(self) -> None:
         statistics = gym.wrappers.vector.RecordEpisodeStatistics
