@@ -23,7 +23,8 @@ Figures are medians over the seeds:
 - punished: seeds with which contact to success earns less than the start;
 - order: Spearman's correlation of f with nearness over all those states; and over random episodes never seen.
 
-Nothing is rendered. To save time 32 clips are drawn a step, not 64, and an update takes 500 steps at most, not 1,000.
+Nothing is rendered. `TRAINING` holds what the defaults of training were, or less to save time, when the bound and the
+limit of constancy were chosen by this table.
 Needs the extra `metaworld`; takes about 15 minutes of one core.
 """
 
@@ -47,6 +48,7 @@ from mvr_wrappers import RewardSnapshot, get_task
 from mvr_wrappers.clips import ScoredClip, clip_starts
 from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceTrainer
+from mvr_wrappers.relevance.moments import ROUNDING
 from mvr_wrappers.settings import ClipSettings, RelevanceSettings, RewardSettings
 
 TASKS = ("push-v3", "peg-unplug-side-v3", "stick-pull-v3", "faucet-close-v3", "window-close-v3")
@@ -55,7 +57,9 @@ SETTLED, MOVED = 10, 0.005  # after so many steps objects lie still; metres
 HAND, OBJECT = slice(0, 3), slice(4, 7)  # of a Meta-World observation
 SCORE_STD, NOISE_SHARE, EMBEDDING = 0.03, 1 / 3, 256
 CLIP = ClipSettings()
-SAVING: dict[str, Any] = {"clips": 32, "max_steps": 500}
+TRAINING: dict[str, Any] = {
+    **{"clips": 32, "states_per_clip": 8, "steps_per_epoch": 50, "patience": 5, "max_steps": 500},
+}
 
 Episode = NDArray[np.float32]  # (T, D)
 
@@ -114,11 +118,11 @@ COLUMNS = ("largest input", "start", "first contact", "to success", "random", "p
 
 
 class AdjustedDataset(ClipDataset):
-    """A dataset that changes the deviations which states are standardised with."""
+    """A dataset that changes the deviations which states are standardised with, whatever the settings say."""
 
     adjust: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-    def standardisation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def standardisation(self, constant: float = ROUNDING) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Returns the mean (D,) and the changed deviation (D,)."""
         mean, std = super().standardisation()
         return mean, self.adjust(std)
@@ -208,7 +212,7 @@ def scored(episodes: list[Episode], rng: np.random.Generator) -> list[ScoredClip
 
 def learn(variant: Variant, data: Play, seed: int) -> RewardSnapshot:
     """Learns a reward from the filmed episodes."""
-    settings = replace(RelevanceSettings(), **SAVING, **variant.changes)
+    settings = replace(RelevanceSettings(), **TRAINING, **variant.changes)
     rng = np.random.default_rng(seed)
     clips = scored(data.filmed, rng)
     dataset = AdjustedDataset(settings.capacity, rng, holdout=settings.holdout, center_views=settings.center_views)
