@@ -13,7 +13,8 @@ prints tables in Markdown, all of them or those named:
 - views: the same number of videos, one of each clip or four of a quarter of the clips; and four of all clips.
 - sizes: how many clips and states a step takes.
 
-Every row changes one option, and trains once from scratch. Columns, where "unseen" are 60 episodes, 4 clips of each, never seen in training:
+Every row changes one option, and trains once from scratch. Columns, where "unseen" are 60 episodes, 4 clips of each,
+never seen in training:
 
 - reported: the pair accuracy on the clips held out, as users read it; unseen scores: what it claims to be.
 - clip pairs, state pairs: share of the pairs of unseen clips or states that f orders as the truth does.
