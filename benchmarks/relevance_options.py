@@ -128,17 +128,15 @@ def changing(*options: tuple[str, Any]) -> dict[str, Variant]:
 
 
 DEFAULT = {"default": Variant()}
-LONGER = {
-    "patience=5, steps_per_epoch=50, max_steps=1000": Variant(
-        {"patience": 5, "steps_per_epoch": 50, "max_steps": 1_000}
-    ),
-}
+LONG = {"patience": 5, "steps_per_epoch": 50, "max_steps": 1_000}
+LONGER = {**changing(("patience", 5)), "patience=5, steps_per_epoch=50, max_steps=1000": Variant(LONG)}
 STOPPING = {
     "held out clip by clip": Variant(known_as=without_episodes),
     "1 clip of a held-out episode": Variant(held_out=1),
     "5 clips of a held-out episode": Variant(held_out=5),
     **changing(("holdout", 0.4), ("keep", "last"), ("max_steps", 150), ("max_steps", 1_000)),
     **LONGER,
+    "the same, held out clip by clip": Variant(LONG, known_as=without_episodes),
 }
 OPTIONS = {
     **DEFAULT,
