@@ -38,7 +38,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     Args:
         config: everything the run depends on.
         progress: show a progress bar.
-        notify: told, in one line each, what the run is about to do.
+        notify: told, in one line each, what the run is about to do, and each evaluation.
 
     Returns:
         The directory of the run.
@@ -46,9 +46,10 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     Raises:
         MVRError: a setting that cannot work, a missing extra, or what stopped the training.
     """
-    require("training", "stable_baselines3", "matplotlib", "tensorboard", "tqdm", "rich")
+    require("training", "stable_baselines3", "matplotlib", "tensorboard", "rich")
     from mvr_agents.pictures.run_pictures import draw
     from mvr_agents.runs.monitor import Monitor
+    from mvr_agents.runs.progress import ProgressBar, tell_evaluation
     from mvr_wrappers.sb3 import RewardLogger
 
     spec, settings = config.task_spec(), config.hyperparameters
@@ -64,6 +65,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         notify(f"writing to {run.path}")
         agent = module.make(venv, settings, seed=config.seed, device=config.agent_device, log_dir=run.tensorboard)
         policy = agent_policy(agent)
+        bar = ProgressBar(shown=progress)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
             evaluations=EvaluationsWriter(run.evaluations),
@@ -75,15 +77,16 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             losses=lambda: module.losses(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
+            watchers=[bar.tell, lambda row: tell_evaluation(row, settings["steps"], notify)],
         )
         try:
             agent.learn(
                 settings["steps"],
-                callback=[RewardLogger(), monitor],
+                callback=[RewardLogger(), monitor, bar],
                 log_interval=venv.num_envs,
-                progress_bar=progress,
             )
         finally:
+            bar.stop()
             agent.save(run.model)
             if engine is not None:
                 engine.save(run.engine)

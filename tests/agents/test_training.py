@@ -27,10 +27,13 @@ from tests.support.known import present
 from tests.support.paths import ROOT
 from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
 
+LINES: list[str] = []
+"""What the run of the fixture has told."""
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(tiny_config(tmp_path_factory.mktemp("outputs")), progress=False)
+    return train(tiny_config(tmp_path_factory.mktemp("outputs")), progress=False, notify=LINES.append)
 
 
 def test_a_run_writes_everything(run: RunDirectory) -> None:
@@ -92,6 +95,15 @@ def test_evaluations_are_kept_episode_by_episode(run: RunDirectory) -> None:
     assert (np.diff(kept.seconds) > 0).all()
     finished = read_finished(run.finished)
     assert finished.steps == 240 and finished.seconds > kept.seconds[-1]
+
+
+def test_each_evaluation_is_told_in_a_line(run: RunDirectory) -> None:
+    metrics = read_metrics(run.metrics)
+    returns = metrics["eval_return"][np.isfinite(metrics["eval_return"])]
+    told = [line for line in LINES if line.startswith("step ")]
+    starts = [f"step {step} of 240, return {value:,.1f}" for step, value in zip((0, 120, 240), returns, strict=True)]
+    assert all(line.startswith(start) for line, start in zip(told, starts, strict=True))
+    assert "fade" in told[-1] and "pair accuracy" in told[-1] and " left" in told[1]
 
 
 def test_shaping_is_the_weight_times_the_vlm_reward(run: RunDirectory) -> None:
