@@ -147,6 +147,7 @@ def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> Non
         "engine/matching_loss",
         "engine/update_steps",
         "engine/stopped_early",
+        "task_info/success",
     } <= tags
 
 
