@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mvr_agents.command.terminal import console, say, say_files
 from mvr_agents.sweeps import document
-from mvr_agents.sweeps.findings import By
+from mvr_agents.sweeps.groups import By
 from mvr_agents.sweeps.scores import MetricName
 
 

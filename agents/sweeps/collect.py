@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvr_agents.runs.config import TrainConfig
+from mvr_agents.runs.config_file import read_document
 from mvr_agents.runs.evaluations import Evaluations, read_evaluations
 from mvr_agents.runs.finished import read_finished
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.report import fades
 from mvr_agents.runs.run_dir import RunDirectory
+from mvr_agents.sweeps.statistics import Array
 from mvr_wrappers.errors import ConfigError
-from mvr_wrappers.tasks.files import read_yaml
 
-_FREE = {"task", "seed", "outputs", "device", "agent_device", "threads", "subproc"}  # may differ within an arm
+_FREE = {
+    "task",
+    "seed",
+    "outputs",
+    "run_dir",
+    "device",
+    "agent_device",
+    "threads",
+    "subproc",
+}  # may differ within an arm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,22 +39,22 @@ class Run:
         task: name of the task.
         arm: what it stands for in a comparison: the name of the folder that holds it.
         seed: of everything random in it.
-        config: as it was trained.
-        document: config.yaml as it is, with the task, versions, machine and revision.
+        document: config.yaml: the configuration, the task, versions, machine and revision.
         evaluations: of the training, episode by episode.
         seconds: wall time of training and evaluation.
         fade: mean |shaping| over mean |task reward|, early and late, see `runs.report.fades`.
+        fading: env steps and that share, float64 (K,) each, a row of metrics.csv each; NaN where it is not known.
     """
 
     path: Path
     task: str
     arm: str
     seed: int
-    config: TrainConfig
     document: Mapping[str, Any]
     evaluations: Evaluations
     seconds: float
     fade: tuple[float, float]
+    fading: tuple[Array, Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,12 +111,11 @@ def collect(folders: Sequence[Path], *, mixed: bool = False) -> Collection:
     runs, unfinished = [], []
     for path in arms:
         directory = RunDirectory.open(path)
-        config, document = directory.read_config(), read_yaml(directory.config)
-        task = document["task"]["name"]
+        document = read_document(directory.config)
         if directory.finished.is_file():
-            runs.append(_read(directory, config, document, task, arms[path]))
+            runs.append(_read(directory, document, arms[path]))
         else:
-            unfinished.append((task, arms[path], config.seed))
+            unfinished.append((document["task"]["name"], arms[path], document["config"]["seed"]))
     if not runs:
         raise ConfigError(
             f"none of the {len(unfinished)} runs in {_listed(folders)} has finished; wait for them, or run the command "
@@ -148,17 +156,18 @@ def _arm_names(paths: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     return names
 
 
-def _read(run: RunDirectory, config: TrainConfig, document: dict[str, Any], task: str, arm: str) -> Run:
+def _read(run: RunDirectory, document: dict[str, Any], arm: str) -> Run:
+    metrics = read_metrics(run.metrics)
     return Run(
         path=run.path,
-        task=task,
+        task=document["task"]["name"],
         arm=arm,
-        seed=config.seed,
-        config=config,
+        seed=document["config"]["seed"],
         document=document,
         evaluations=read_evaluations(run.evaluations),
         seconds=read_finished(run.finished).seconds,
-        fade=fades(read_metrics(run.metrics)),
+        fade=fades(metrics),
+        fading=(metrics["step"], metrics["fade"]),
     )
 
 
@@ -171,7 +180,7 @@ def _differences(runs: Iterable[Run]) -> Iterator[str]:
     for task, group in tasks.items():
         yield from _first_difference(task, group, [_world(run) for run in group])
     for (task, arm), group in arms.items():
-        plain = [{k: v for k, v in asdict(run.config).items() if k not in _FREE} for run in group]
+        plain = [{k: v for k, v in run.document["config"].items() if k not in _FREE} for run in group]
         yield from _first_difference(f"arm {arm} of {task}", group, [dict(_flat(one)) for one in plain])
 
 
@@ -180,8 +189,9 @@ def _world(run: Run) -> dict[str, Any]:
     make = dict(_flat(run.document["task"]["make"], "make."))
     packages = ("mujoco", run.document["task"]["make"].get("module"))
     versions = {f"the version of {name}": run.document["versions"].get(name) for name in packages if name}
-    kwargs = dict(_flat(run.config.env_kwargs, "env_kwargs."))
-    return versions | {"steps": run.config.hyperparameters["steps"]} | make | kwargs
+    config = run.document["config"]
+    kwargs = dict(_flat(config.get("env_kwargs", {}), "env_kwargs."))
+    return versions | {"steps": config["hyperparameters"]["steps"]} | make | kwargs
 
 
 def _first_difference(what: str, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mvr_agents.pictures.figures import GREY, new_figure, save_figure, wrapped
-from mvr_agents.sweeps.findings import Comparison, Line
+from mvr_agents.sweeps.findings import Comparison
+from mvr_agents.sweeps.lines import Line
 from mvr_agents.sweeps.statistics import Array
 
 if TYPE_CHECKING:
@@ -25,18 +26,19 @@ COLUMNS = 3  # panels beside each other
 PANEL = (4.0, 2.9)  # inches
 
 
-def draw_lines(lines: Sequence[Line], path: Path, title: str, x_label: str, y_label: str) -> None:
+def draw_lines(lines: Sequence[Line], arms: Sequence[str], path: Path, title: str, x_label: str, y_label: str) -> None:
     """Draws lines with bands: a panel a group, a colour an arm.
 
     Args:
         lines: of one quantity.
+        arms: of the whole report, so that each has the same colour in all pictures.
         path: the PNG file.
         title: the heading.
         x_label: of the horizontal axes.
         y_label: of the vertical ones.
     """
     groups = list(dict.fromkeys(line.group for line in lines))
-    looks = _looks([line.arm for line in lines])
+    looks = _looks(arms)
     figure, panels = _panels(len(groups), title, PANEL[1])
     for number, (group, axes) in enumerate(zip(groups, panels, strict=True)):
         _draw_group(axes, [line for line in lines if line.group == group], looks)
@@ -44,11 +46,14 @@ def draw_lines(lines: Sequence[Line], path: Path, title: str, x_label: str, y_la
         axes.set_xlabel(x_label)
         if number % COLUMNS == 0:
             axes.set_ylabel(y_label)
-    _legend(figure, looks)
+    drawn = {line.arm for line in lines}
+    _legend(figure, {arm: look for arm, look in looks.items() if arm in drawn})
     save_figure(figure, path)
 
 
 def _draw_group(axes: Axes, lines: Sequence[Line], looks: dict[str, tuple[str, Style]]) -> None:
+    from matplotlib.ticker import PercentFormatter
+
     for line in lines:
         color, style = looks[line.arm]
         steps = line.quantity == "profile"  # a share of runs is constant between their scores
@@ -61,9 +66,12 @@ def _draw_group(axes: Axes, lines: Sequence[Line], looks: dict[str, tuple[str, S
         )
         band = (line.x, line.estimate.low, line.estimate.high)
         axes.fill_between(*band, step="post" if steps else None, color=color, alpha=0.18, linewidth=0)
-    if lines[0].quantity != "return":
-        axes.set_ylim(-0.03, 1.03)
     axes.margins(x=0.01)
+    if lines[0].quantity == "fade":
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    elif lines[0].quantity != "return":
+        axes.set_ylim(-0.03, 1.03)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     _few_ticks(axes, lines[0].x)

@@ -12,7 +12,8 @@ from mvr_agents.sweeps.collect import Collection, collect
 from mvr_agents.sweeps.csv_files import write_numbers
 from mvr_agents.sweeps.document import Block, Heading, Picture, Points, Table, to_html, to_markdown
 from mvr_agents.sweeps.figures import draw_differences, draw_lines
-from mvr_agents.sweeps.findings import By, Findings, find
+from mvr_agents.sweeps.findings import Findings, find
+from mvr_agents.sweeps.groups import By
 from mvr_agents.sweeps.scores import METRICS, MetricName
 from mvr_wrappers.errors import ConfigError
 
@@ -72,7 +73,7 @@ def write_report(
 
 def _write(out: Path, collection: Collection, findings: Findings) -> Written:
     title = _title(collection, findings)
-    pictures = list(_draw(out, findings))
+    pictures = list(_draw(out, collection.arms, findings))
     numbers = write_numbers(out, collection, findings)
     caveats, results, pairs = (
         sections.caveats(collection, findings),
@@ -105,18 +106,23 @@ def _title(collection: Collection, findings: Findings) -> str:
     return f"{', '.join(parts)}: {METRICS[findings.metric].title}"
 
 
-def _draw(out: Path, findings: Findings) -> Iterator[Picture]:
+def _draw(out: Path, arms: Sequence[str], findings: Findings) -> Iterator[Picture]:
     """Draws what there is to draw."""
-    titles = {"success": "success rate", "return": "task return"}
-    for quantity, title in titles.items():
+    titles = {
+        "success": ("success rate", "Learning curves: success rate in evaluations"),
+        "return": ("task return", "Learning curves: task return in evaluations"),
+        "fade": ("|shaping| / |task reward|", "Shaping beside task reward, in training steps"),
+    }
+    for quantity, (label, title) in titles.items():
         if curves := [line for line in findings.curves if line.quantity == quantity]:
             path = out / f"curves-{quantity}.png"
-            draw_lines(curves, path, f"Learning curves: {title} in evaluations", "env steps", title)
-            yield Picture(path, f"Interquartile mean over runs of the {title}, and its 95% interval.")
+            draw_lines(curves, arms, path, title, "env steps", label)
+            yield Picture(path, f"{title}: interquartile mean over runs, and its 95% interval.")
     metric = METRICS[findings.metric]
     if findings.profiles:
         path = out / "profile.png"
-        draw_lines(findings.profiles, path, "Performance profile", f"x: {metric.title}", "share of runs better than x")
+        labels = (f"x: {metric.title}", "share of runs better than x")
+        draw_lines(findings.profiles, arms, path, "Performance profile", *labels)
         yield Picture(
             path, f"Share of the runs with a score better than x, and its 95% interval. Score: {metric.title}."
         )

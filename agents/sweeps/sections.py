@@ -9,7 +9,9 @@ import numpy as np
 
 from mvr_agents.sweeps.collect import Collection, Run
 from mvr_agents.sweeps.document import Points, Table
-from mvr_agents.sweeps.findings import CURVE_RESAMPLES, Comparison, Findings, Group
+from mvr_agents.sweeps.findings import Comparison, Findings
+from mvr_agents.sweeps.groups import Group
+from mvr_agents.sweeps.lines import RESAMPLES as LINE_RESAMPLES
 from mvr_agents.sweeps.scores import METRICS, Metric, MetricName
 from mvr_agents.sweeps.statistics import RESAMPLES, Estimate
 
@@ -130,7 +132,7 @@ def definitions(findings: Findings) -> Points:
             "Scores of arms are interquartile means: the mean of the middle half of all runs of all tasks "
             f"({paper}, section 4.3); of up to three runs it is the mean.",
             "In brackets: 95% percentile interval of the stratified bootstrap, seeds drawn within tasks, "
-            f"{RESAMPLES:,} draws, of curves and profiles {CURVE_RESAMPLES:,} ({paper}, section 4.1).",
+            f"{RESAMPLES:,} draws, of curves and profiles {LINE_RESAMPLES:,} ({paper}, section 4.1).",
             f"Probability: that a run of the arm beats one of the other on a task drawn at random, ties count half "
             f"({paper}, section 4.3).",
             "Difference: interquartile mean over pairs of the same task and seed, pairs drawn within tasks." + never,

@@ -64,7 +64,8 @@ def write_run(
         evaluations.add(
             k * EVERY, 60.0 * k, Evaluation(np.full(EPISODES, float(height)), lengths, successes, successes)
         )
-        metrics.write(MetricsRow(k * EVERY, 60.0 * k, abs_shaping=0.1, abs_task_reward=1.0 + k, updates=min(k, 1)))
+        shaped: dict[str, Any] = {"abs_shaping": 0.1, "fade": 0.1 / (1 + k)} if config.shaping else {}
+        metrics.write(MetricsRow(k * EVERY, 60.0 * k, abs_task_reward=1.0 + k, updates=min(k, 1), **shaped))
     if finished:
         write_finished(run.finished, Finished(EVERY * (len(heights) - 1), 3600.0))
     return run

@@ -29,6 +29,15 @@ def test_runs_are_grouped_by_task_arm_and_seed(tmp_path: Path) -> None:
     assert found.missing() == {("hammer-v3", "base"): [1], ("hammer-v3", "other"): [0, 1]}
 
 
+def test_the_task_of_a_run_need_not_be_known_any_more(tmp_path: Path) -> None:
+    def forget(document: dict[str, Any]) -> None:
+        document["config"]["task"] = document["task"]["name"] = "gone"
+        del document["config"]["weight"]  # as if a version had written it that had no such key
+
+    write_run(tmp_path / "gone" / "a" / "seed-0", [0, 4], change=forget)
+    assert collect([tmp_path]).tasks == ("gone",)
+
+
 def test_a_run_directory_alone_is_a_run_and_counts_once(tmp_path: Path) -> None:
     run = write_run(tmp_path / "tiny" / "jax-tqc" / "now", [0, 4])
     assert len(collect([run.path, tmp_path, run.path]).runs) == 1

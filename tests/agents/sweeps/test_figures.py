@@ -8,7 +8,9 @@ import numpy as np
 from PIL import Image
 
 from mvr_agents.sweeps.figures import COLORS, _looks, draw_differences, draw_lines
-from mvr_agents.sweeps.findings import Comparison, Group, Line
+from mvr_agents.sweeps.findings import Comparison
+from mvr_agents.sweeps.groups import Group
+from mvr_agents.sweeps.lines import Line
 from mvr_agents.sweeps.statistics import Estimate
 
 ARMS = tuple(f"arm {number}" for number in range(9))
@@ -28,15 +30,16 @@ def size(path: Path) -> tuple[int, int]:
 def test_every_group_has_a_panel(tmp_path: Path) -> None:
     x = np.array([0.0, 5_000.0])
     lines = [Line(group, arm, "return", x, number(x)) for group in GROUPS for arm in ARMS]
-    draw_lines(lines, tmp_path / "five.png", "Five", "x", "y")
-    draw_lines(lines[: len(ARMS)], tmp_path / "one.png", "One", "x", "y")
+    draw_lines(lines, ARMS, tmp_path / "five.png", "Five", "x", "y")
+    draw_lines(lines[: len(ARMS)], ARMS, tmp_path / "one.png", "One", "x", "y")
     (wide, high), (narrow, low) = size(tmp_path / "five.png"), size(tmp_path / "one.png")
     assert wide > 1.8 * narrow and high > 1.5 * low  # three panels beside each other, two rows
 
 
 def test_lines_without_an_interval_are_drawn(tmp_path: Path) -> None:
     x, none = np.array([0.0, 1.0]), np.full(2, np.nan)
-    draw_lines([Line(GROUPS[0], "a", "success", x, Estimate(x, none, none))], tmp_path / "a.png", "A", "x", "y")
+    line = Line(GROUPS[0], "a", "success", x, Estimate(x, none, none))
+    draw_lines([line], ["a", "b"], tmp_path / "a.png", "A", "x", "y")
     assert min(size(tmp_path / "a.png")) > 200
 
 

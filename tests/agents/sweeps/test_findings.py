@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mvr_agents.sweeps.collect import collect
-from mvr_agents.sweeps.findings import common_steps, find
+from mvr_agents.sweeps.findings import find
+from mvr_agents.sweeps.lines import common_steps
 from mvr_wrappers.errors import ConfigError
 from tests.support.known import present
 from tests.support.run_folders import write_run
@@ -70,14 +71,23 @@ def test_tasks_are_kept_apart(suite: Path) -> None:
     values = {(r.group.name, r.arm): float(r.estimate.value) for r in found.results if r.metric == "final_return"}
     assert values == {("hammer-v3", "a"): 2, ("hammer-v3", "b"): 0, ("tiny", "a"): 4, ("tiny", "b"): 3}
     assert {(line.group.name, line.quantity) for line in found.curves} == {
-        (task, quantity) for task in TASKS for quantity in ("success", "return")
+        (task, quantity) for task in TASKS for quantity in ("success", "return", "fade")
     }
 
 
 def test_curves_are_means_over_runs_at_each_step(suite: Path) -> None:
-    (curve, _) = find(collect([suite]), "success_auc", "arm").curves
+    curve, _, fade, _ = find(collect([suite]), "success_auc", "arm").curves
     assert (curve.arm, curve.quantity, curve.x.tolist()) == ("a", "success", [0, 100, 200])
     assert curve.estimate.value.tolist() == [0, (0 + 0.5) / 2, 1]
+    assert (fade.quantity, fade.x.tolist()) == ("fade", [0, 100, 200])
+    assert fade.estimate.value.tolist() == pytest.approx([0.1, 0.1 / 2, 0.1 / 3])
+
+
+def test_arms_without_shaping_have_no_fade(tmp_path: Path) -> None:
+    for arm in ("shaped", "plain"):
+        write_run(tmp_path / "tiny" / arm / "seed-0", [0, 4], shaping=arm == "shaped")
+    curves = find(collect([tmp_path]), "success_auc", "arm").curves
+    assert [line.arm for line in curves if line.quantity == "fade"] == ["shaped"]
 
 
 def test_profiles_are_shares_of_runs(suite: Path) -> None:
@@ -100,7 +110,7 @@ def test_returns_of_different_rewards_are_not_compared(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="returns of push-v3 are of different rewards, dense and sparse"):
         find(collect([tmp_path]), "final_return", "task")
     found = find(collect([tmp_path]), "success_auc", "arm")
-    assert {line.quantity for line in found.curves} == {"success"}
+    assert {line.quantity for line in found.curves} == {"success", "fade"}
     assert "final_return" not in {result.metric for result in found.results}
 
 
@@ -111,7 +121,7 @@ def test_a_task_that_says_nothing_of_success(tmp_path: Path) -> None:
         find(collect([tmp_path]), "success_auc", "arm")
     found = find(collect([tmp_path]), "final_return", "arm")
     assert {result.metric for result in found.results} == {"final_return"}
-    assert {line.quantity for line in found.curves} == {"return"}
+    assert {line.quantity for line in found.curves} == {"return", "fade"}
     assert np.isnan(found.comparisons[0].improvement.low)  # one seed
 
 

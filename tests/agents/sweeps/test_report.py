@@ -14,7 +14,7 @@ from mvr_agents.sweeps.report import write_report
 from mvr_wrappers.errors import ConfigError
 from tests.support.run_folders import write_run
 
-PICTURES = ("curves-success.png", "profile.png", "differences.png")
+PICTURES = ("curves-success.png", "curves-fade.png", "profile.png", "differences.png")
 NUMBERS = ("runs.csv", "results.csv", "comparisons.csv", "lines.csv")
 
 
@@ -78,7 +78,7 @@ def test_csv_files_hold_every_number(suite: Path) -> None:
     assert float(probability["value"]) == (3.5 / 4 + 1) / 2  # .25 and .375 against .125 and .25; against .125 alone
     assert (difference["quantity"], difference["pairs"]) == ("success_auc difference", "3")
     lines = rows(suite / "report" / "lines.csv")
-    assert {row["quantity"] for row in lines} == {"success", "profile"}
+    assert {row["quantity"] for row in lines} == {"success", "fade", "profile"}
 
 
 def test_one_arm_alone_has_no_pairs(suite: Path, tmp_path: Path) -> None:
