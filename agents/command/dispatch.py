@@ -13,6 +13,7 @@ import tyro
 from mvr_agents.command import arguments as args
 from mvr_agents.command import commands
 from mvr_agents.command.report import ReportArgs, report
+from mvr_agents.command.runs import RunsArgs, runs
 from mvr_agents.command.score import score
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.tasks.registry import task_names
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "eval": (args.EvalArgs, commands.evaluate),
     "film": (args.FilmArgs, commands.film),
     "score": (args.ScoreArgs, score),
+    "runs": (RunsArgs, runs),
     "report": (ReportArgs, report),
     "download": (args.DownloadArgs, commands.download),
     "tasks": (args.TasksArgs, commands.tasks),

@@ -181,16 +181,16 @@ def _differences(runs: Iterable[Run]) -> Iterator[str]:
         yield from _first_difference(task, group, [_world(run) for run in group])
     for (task, arm), group in arms.items():
         plain = [{k: v for k, v in run.document["config"].items() if k not in _FREE} for run in group]
-        yield from _first_difference(f"arm {arm} of {task}", group, [dict(_flat(one)) for one in plain])
+        yield from _first_difference(f"arm {arm} of {task}", group, [dict(flat(one)) for one in plain])
 
 
 def _world(run: Run) -> dict[str, Any]:
     """Returns what all runs of a task must share: the task, the simulation, and how long it was trained."""
-    make = dict(_flat(run.document["task"]["make"], "make."))
+    make = dict(flat(run.document["task"]["make"], "make."))
     packages = ("mujoco", run.document["task"]["make"].get("module"))
     versions = {f"the version of {name}": run.document["versions"].get(name) for name in packages if name}
     config = run.document["config"]
-    kwargs = dict(_flat(config.get("env_kwargs", {}), "env_kwargs."))
+    kwargs = dict(flat(config.get("env_kwargs", {}), "env_kwargs."))
     return versions | {"steps": config["hyperparameters"]["steps"]} | make | kwargs
 
 
@@ -213,11 +213,11 @@ def _repeated(runs: Iterable[Run]) -> Iterator[str]:
             yield f"arm {arm} of {task} has seed {seed} more than once, in {_listed(paths)}, and the newest counts"
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Yields the values of nested mappings by dotted keys."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
+            yield from flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 
