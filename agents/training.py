@@ -48,6 +48,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     """
     require("training", "stable_baselines3", "matplotlib", "tensorboard", "rich")
     from mvr_agents.pictures.run_pictures import draw
+    from mvr_agents.pictures.tensorboard import log_pictures
     from mvr_agents.runs.monitor import Monitor
     from mvr_agents.runs.progress import ProgressBar, tell_evaluation
     from mvr_wrappers.sb3 import RewardLogger
@@ -77,7 +78,10 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             losses=lambda: module.losses(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
-            watchers=[bar.tell, lambda row: tell_evaluation(row, settings["steps"], notify)],
+            watchers=[
+                bar.tell,
+                lambda row: tell_evaluation(row, settings["steps"], notify),
+            ],
         )
         try:
             agent.learn(
@@ -93,6 +97,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         notify("stopped early; evaluating and drawing" if stop else "evaluating and drawing")
         finished = monitor.finish()
         draw(run, spec, engine, envs[0], policy, seed)
+        log_pictures(agent.logger, run, finished.steps)
         if finished.steps >= settings["steps"]:
             write_finished(run.finished, finished)
     return run

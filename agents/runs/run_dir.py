@@ -97,6 +97,11 @@ class RunDirectory:
         """State relevance and shaping along an episode."""
         return self.path / "relevance.png"
 
+    @property
+    def film(self) -> Path:
+        """The same episode from all views, an animation."""
+        return self.path / "episode.gif"
+
 
 def _make_unique(parent: Path, name: str) -> Path:
     """Makes parent/name, or parent/name_2 and so on where runs started within one second."""

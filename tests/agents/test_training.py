@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mvr_agents.runs.evaluations import read_evaluations
@@ -40,7 +40,7 @@ def test_a_run_writes_everything(run: RunDirectory) -> None:
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         *("config.yaml", "metrics.csv", "evaluations.npz", "tensorboard", "model.zip", "engine.npz", "finished.json"),
-        *("curve.png", "filmstrip.png", "relevance.png"),
+        *("curve.png", "filmstrip.png", "relevance.png", "episode.gif"),
     }
     for picture in (run.curve, run.filmstrip, run.relevance):
         with Image.open(picture) as image:
@@ -149,6 +149,18 @@ def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> Non
         "engine/stopped_early",
         "task_info/success",
     } <= tags
+
+
+def test_tensorboard_has_the_pictures(run: RunDirectory) -> None:
+    written = scalars(run)
+    for name, path in (("filmstrip", run.filmstrip), ("relevance", run.relevance), ("episode", run.film)):
+        (image,) = written.Images(f"run/{name}")
+        assert image.step == 240 and image.encoded_image_string == path.read_bytes()
+    with Image.open(run.film) as film:
+        assert film.size == (320, 320)  # four views
+        milliseconds = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+    assert 800 <= sum(milliseconds) <= 880  # 40 steps at 50 Hz
+    assert run.film.stat().st_size < 2e6
 
 
 def test_the_engine_is_saved_as_it_was(run: RunDirectory) -> None:
