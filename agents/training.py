@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from mvr_agents.extras import require
@@ -17,6 +17,7 @@ from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
+from mvr_agents.runs.tracking import check_tracker, tracked
 from mvr_wrappers.engine.engine import RewardEngine
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     from mvr_agents.runs.progress import ProgressBar, tell_evaluation
     from mvr_wrappers.sb3 import RewardLogger
 
+    check_tracker(config.track)
     spec, settings = config.task_spec(), config.hyperparameters
     seed = config.seed + EVALUATION_SEED
     with (
@@ -60,12 +62,14 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         _training_envs(config) as (venv, engine),
         closing(EvalEnvs(spec)) as envs,
         stop_on_interrupt() as stop,
+        ExitStack() as stack,
     ):
         module = learner(config.agent)  # after sub-processes are started: JAX runs threads
         run = RunDirectory.create(config)  # now that the config has been seen to work
         notify(f"writing to {run.path}")
         agent = module.make(venv, settings, seed=config.seed, device=config.agent_device, log_dir=run.tensorboard)
         policy = agent_policy(agent)
+        tracker = stack.enter_context(tracked(config.track, run))
         bar = ProgressBar(shown=progress)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
@@ -80,6 +84,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             film_seconds=lambda: _film_seconds(venv, config),
             watchers=[
                 bar.tell,
+                tracker.add_row,
                 lambda row: tell_evaluation(row, settings["steps"], notify),
             ],
         )
@@ -98,6 +103,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         finished = monitor.finish()
         draw(run, spec, engine, envs[0], policy, seed)
         log_pictures(agent.logger, run, finished.steps)
+        tracker.add_pictures(finished.steps)
         if finished.steps >= settings["steps"]:
             write_finished(run.finished, finished)
     return run

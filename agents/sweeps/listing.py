@@ -16,7 +16,7 @@ from mvr_agents.runs.config_file import read_document
 from mvr_agents.runs.finished import read_finished
 from mvr_agents.runs.metrics import NAN, read_metrics
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_agents.sweeps.collect import flat
+from mvr_agents.sweeps.collect import flat, runs_below
 from mvr_wrappers.errors import ConfigError, nearest
 
 SortName = Literal["started", "task", "return", "success", "steps", "hours"]
@@ -112,9 +112,9 @@ def list_runs(folder: Path, filters: Filters, sort: SortName = "started") -> tup
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}; give one that holds runs, such as outputs")
     found, unread = [], []
-    for file in sorted(folder.rglob("config.yaml")):
+    for path in runs_below(folder):
         try:
-            found.append(read_listed(file.parent))
+            found.append(read_listed(path))
         except ConfigError as error:
             unread.append(f"left out: {error}")
     if not found and not unread:
