@@ -18,17 +18,8 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.sweeps.statistics import Array
 from mvr_wrappers.errors import ConfigError
 
-_FREE = {
-    "task",
-    "seed",
-    "outputs",
-    "run_dir",
-    "device",
-    "agent_device",
-    "threads",
-    "subproc",
-    "track",
-}  # may differ within an arm
+FREE = {"task", "seed", "outputs", "run_dir", "device", "agent_device", "threads", "subproc", "track"}
+"""What may differ within an arm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +181,7 @@ def _differences(runs: Iterable[Run]) -> Iterator[str]:
     for task, group in tasks.items():
         yield from _first_difference(task, group, [_world(run) for run in group])
     for (task, arm), group in arms.items():
-        plain = [{k: v for k, v in run.document["config"].items() if k not in _FREE} for run in group]
+        plain = [{k: v for k, v in run.document["config"].items() if k not in FREE} for run in group]
         yield from _first_difference(f"arm {arm} of {task}", group, [dict(flat(one)) for one in plain])
 
 
