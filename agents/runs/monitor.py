@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ class Monitor(BaseCallback):
         losses: returns those of the last training, see `LearnerModule.losses`.
         engine: of the shaped reward; None if there is none.
         film_seconds: returns the wall time of waiting for frames so far.
+        watchers: each is told every row once it is written.
     """
 
     def __init__(
@@ -99,12 +100,13 @@ class Monitor(BaseCallback):
         losses: Callable[[], Mapping[str, float]],
         engine: RewardEngine | None,
         film_seconds: Callable[[], float],
+        watchers: Sequence[Callable[[MetricsRow], object]] = (),
     ) -> None:
         super().__init__()
         self._writer, self._evaluate, self._stop, self._wait = writer, evaluate, stop, wait
         self._evaluations, self._losses = evaluations, losses
         self._eval_every, self._log_every = eval_every, log_every
-        self._engine, self._film_seconds = engine, film_seconds
+        self._engine, self._film_seconds, self._watchers = engine, film_seconds, watchers
         self._learner_seconds = self._eval_seconds = 0.0
         self._rollout_ended: float | None = None
 
@@ -149,16 +151,17 @@ class Monitor(BaseCallback):
             self._evaluations.add(self.num_timesteps, time.perf_counter() - self._start, result)
         losses = self._losses()
         values |= {column: losses.get(name, NAN) for column, name in LOSSES.items()} | self._engine_values()
-        self._writer.write(
-            MetricsRow(
-                step=self.num_timesteps,
-                seconds=time.perf_counter() - self._start,
-                learner_seconds=self._learner_seconds,
-                eval_seconds=self._eval_seconds,
-                film_seconds=self._film_seconds(),
-                **values,
-            )
+        row = MetricsRow(
+            step=self.num_timesteps,
+            seconds=time.perf_counter() - self._start,
+            learner_seconds=self._learner_seconds,
+            eval_seconds=self._eval_seconds,
+            film_seconds=self._film_seconds(),
+            **values,
         )
+        self._writer.write(row)
+        for watch in self._watchers:
+            watch(row)
         for name in LOGGED:
             if not np.isnan(values.get(name, NAN)):
                 self.logger.record(f"run/{name}", values[name])

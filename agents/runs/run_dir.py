@@ -106,6 +106,11 @@ class RunDirectory:
         """State relevance and shaping along an episode."""
         return self.path / "relevance.png"
 
+    @property
+    def film(self) -> Path:
+        """The same episode from all views, an animation."""
+        return self.path / "episode.gif"
+
 
 def _make_free(path: Path) -> Path:
     """Makes the directory, which may exist but hold no run."""

@@ -18,7 +18,7 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.sweeps.statistics import Array
 from mvr_wrappers.errors import ConfigError
 
-FREE = {"task", "seed", "outputs", "run_dir", "device", "agent_device", "threads", "subproc"}
+FREE = {"task", "seed", "outputs", "run_dir", "device", "agent_device", "threads", "subproc", "track"}
 """What may differ within an arm."""
 
 
@@ -127,12 +127,21 @@ def _run_folders(folders: Sequence[Path]) -> dict[Path, list[Path]]:
     for folder in dict.fromkeys(folders):
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder}; give run directories, or folders that hold some")
-        inside = sorted(file.parent for file in folder.rglob("config.yaml"))
+        inside = runs_below(folder)
         found[folder] = [path for path in inside if path.resolve() not in seen]
         seen.update(path.resolve() for path in inside)
     if not seen:
         raise ConfigError(f"no runs in {_listed(folders)}; runs are written by `mvr train` and `mvr sweep`")
     return found
+
+
+def runs_below(folder: Path) -> list[Path]:
+    """Returns the run directories in a folder, sorted; what a tracker writes inside a run is none."""
+    inside: list[Path] = []
+    for path in sorted(file.parent for file in folder.rglob("config.yaml")):  # a run comes before what lies in it
+        if not any(run in path.parents for run in inside):
+            inside.append(path)
+    return inside
 
 
 def _arm_names(paths: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:

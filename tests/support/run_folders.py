@@ -16,7 +16,7 @@ from mvr_agents.runs.config_file import write_config
 from mvr_agents.runs.evaluate import Evaluation
 from mvr_agents.runs.evaluations import EvaluationsWriter
 from mvr_agents.runs.finished import Finished, write_finished
-from mvr_agents.runs.metrics import MetricsRow, MetricsWriter
+from mvr_agents.runs.metrics import NAN, MetricsRow, MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
 
 EVERY = 100  # env steps between evaluations
@@ -64,8 +64,10 @@ def write_run(
         evaluations.add(
             k * EVERY, 60.0 * k, Evaluation(np.full(EPISODES, float(height)), lengths, successes, successes)
         )
+        share = NAN if solved is None else solved[k] / EPISODES
         shaped: dict[str, Any] = {"abs_shaping": 0.1, "fade": 0.1 / (1 + k)} if config.shaping else {}
-        metrics.write(MetricsRow(k * EVERY, 60.0 * k, abs_task_reward=1.0 + k, updates=min(k, 1), **shaped))
+        found: dict[str, Any] = {"eval_return": float(height), "eval_success": share}
+        metrics.write(MetricsRow(k * EVERY, 60.0 * k, **found, abs_task_reward=1.0 + k, updates=min(k, 1), **shaped))
     if finished:
         write_finished(run.finished, Finished(EVERY * (len(heights) - 1), 3600.0))
     return run

@@ -29,6 +29,13 @@ def test_runs_are_grouped_by_task_arm_and_seed(tmp_path: Path) -> None:
     assert found.missing() == {("hammer-v3", "base"): [1], ("hammer-v3", "other"): [0, 1]}
 
 
+def test_what_a_tracker_writes_into_a_run_is_no_run(tmp_path: Path) -> None:
+    inside = write_run(tmp_path / "tiny" / "a" / "seed-0", [0, 4]).path / "wandb" / "files"
+    inside.mkdir(parents=True)
+    (inside / "config.yaml").write_text("_wandb: {}\n")
+    assert [run.seed for run in collect([tmp_path]).runs] == [0]
+
+
 def test_the_task_of_a_run_need_not_be_known_any_more(tmp_path: Path) -> None:
     def forget(document: dict[str, Any]) -> None:
         document["config"]["task"] = document["task"]["name"] = "gone"
