@@ -104,7 +104,7 @@ demo: gl  ## train window-close-v3 from its shaped reward, in about three minute
 	$(BIN)/mvr train window-close-v3 --preset demo --seed 0
 
 # Those that take hours, or need a clone of HumanoidBench, are started by hand.
-BENCHMARKS := costs filming overhead relabel_speed relevance_options scorer tqc
+BENCHMARKS := costs filming intervals overhead relabel_speed relevance_options scorer tqc
 
 bench: gl  ## print the tables of the benchmarks that take minutes
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -12,6 +12,7 @@ EXTRAS = {
     "tqdm": "train",
     "matplotlib": "train",
     "av": "train",
+    "scipy": "train",
     "tensorboard": "train",
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",
@@ -20,6 +21,7 @@ EXTRAS = {
     "flax": "jax",
     "optax": "jax",
     "transformers": "transformers",
+    "wandb": "wandb",
 }
 """Import name -> the extra of this distribution that installs it."""
 

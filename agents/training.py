@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from mvr_agents.extras import require
@@ -11,10 +11,13 @@ from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.eval_envs import EvalEnvs
 from mvr_agents.runs.evaluate import agent_policy, evaluate
+from mvr_agents.runs.evaluations import EvaluationsWriter
+from mvr_agents.runs.finished import write_finished
 from mvr_agents.runs.interrupt import interrupts_ignored, stop_on_interrupt
 from mvr_agents.runs.metrics import MetricsWriter
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.runs.saved_run import EVALUATION_SEED
+from mvr_agents.runs.tracking import check_tracker, tracked
 from mvr_wrappers.engine.engine import RewardEngine
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     Args:
         config: everything the run depends on.
         progress: show a progress bar.
-        notify: told, in one line each, what the run is about to do.
+        notify: told, in one line each, what the run is about to do, and each evaluation.
 
     Returns:
         The directory of the run.
@@ -44,11 +47,14 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
     Raises:
         MVRError: a setting that cannot work, a missing extra, or what stopped the training.
     """
-    require("training", "stable_baselines3", "matplotlib", "tensorboard", "tqdm", "rich")
+    require("training", "stable_baselines3", "matplotlib", "tensorboard", "rich")
     from mvr_agents.pictures.run_pictures import draw
+    from mvr_agents.pictures.tensorboard import log_pictures
     from mvr_agents.runs.monitor import Monitor
+    from mvr_agents.runs.progress import ProgressBar, tell_evaluation
     from mvr_wrappers.sb3 import RewardLogger
 
+    check_tracker(config.track)
     spec, settings = config.task_spec(), config.hyperparameters
     seed = config.seed + EVALUATION_SEED
     with (
@@ -56,14 +62,18 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
         _training_envs(config) as (venv, engine),
         closing(EvalEnvs(spec)) as envs,
         stop_on_interrupt() as stop,
+        ExitStack() as stack,
     ):
         module = learner(config.agent)  # after sub-processes are started: JAX runs threads
         run = RunDirectory.create(config)  # now that the config has been seen to work
         notify(f"writing to {run.path}")
         agent = module.make(venv, settings, seed=config.seed, device=config.agent_device, log_dir=run.tensorboard)
         policy = agent_policy(agent)
+        tracker = stack.enter_context(tracked(config.track, run))
+        bar = ProgressBar(shown=progress)
         monitor = Monitor(
             writer=MetricsWriter(run.metrics),
+            evaluations=EvaluationsWriter(run.evaluations),
             evaluate=lambda: evaluate(envs, policy, settings["eval_episodes"], seed),
             eval_every=settings["eval_every"],
             log_every=max(1, settings["steps"] // LOG_ROWS),
@@ -72,21 +82,30 @@ def train(config: TrainConfig, *, progress: bool = True, notify: Callable[[str],
             losses=lambda: module.losses(agent),
             engine=engine,
             film_seconds=lambda: _film_seconds(venv, config),
+            watchers=[
+                bar.tell,
+                tracker.add_row,
+                lambda row: tell_evaluation(row, settings["steps"], notify),
+            ],
         )
         try:
             agent.learn(
                 settings["steps"],
-                callback=[RewardLogger(), monitor],
+                callback=[RewardLogger(), monitor, bar],
                 log_interval=venv.num_envs,
-                progress_bar=progress,
             )
         finally:
+            bar.stop()
             agent.save(run.model)
             if engine is not None:
                 engine.save(run.engine)
         notify("stopped early; evaluating and drawing" if stop else "evaluating and drawing")
-        monitor.finish()
+        finished = monitor.finish()
         draw(run, spec, engine, envs[0], policy, seed)
+        log_pictures(agent.logger, run, finished.steps)
+        tracker.add_pictures(finished.steps)
+        if finished.steps >= settings["steps"]:
+            write_finished(run.finished, finished)
     return run
 
 

@@ -1,125 +1,194 @@
 """Which options of the relevance model pay? Measured on synthetic clips whose true relevance is known.
 
-    OMP_NUM_THREADS=1 python benchmarks/relevance_options.py [seeds]
+    OMP_NUM_THREADS=1 python benchmarks/relevance_options.py [seeds] [table ...] [--result FILE]
 
-prints one table in Markdown for each share of the score variance that the camera explains (21% and 55% are the range
-met on Meta-World). Every row changes one default and trains once, from scratch, on 1,000 clips. Pairs are those of
-episodes never seen, ordered by the true relevance, which the scores only hint at. "Best clips" is the share of all
-clips that the average reference clip truly beats.
+prints tables in Markdown, all of them or those named:
 
-The data: smooth latent trajectories; the true relevance of a state is a bump around a goal in latent space. Observed
-states are 39 functions of the latent, of scales from 0.01 to 10 and with offsets, as positions and velocities are. A
-clip's score is its mean relevance + an offset of the view + noise (a third of the variance that is not the view's).
-Each episode of 500 states is filmed from one random view, in clips of 64 states.
+- options: 35 episodes in 29 clips each; noise is a third of the variance of the scores within a view.
+- view: the same where the view explains 55% of the variance of the scores and not 21%; these are the extremes met on
+  Meta-World. What the view may change alone.
+- episodes: 100 episodes in 29 clips each; three quarters of the variance within a view are noise, nine tenths of which
+  are common to all clips of an episode. Learning a clip by heart helps with its neighbours, and only there.
+- few: 4 to 100 episodes in 15 clips each, half noise, half of that common to an episode.
+- views: the same number of videos, one of each clip or four of a quarter of the clips; and four of all clips.
+- sizes: how many clips and states a step takes.
+
+Every row changes one option, and trains once from scratch. Columns, where "unseen" are 60 episodes, 4 clips of each,
+never seen in training:
+
+- reported: the pair accuracy on the clips held out, as users read it; unseen scores: what it claims to be.
+- clip pairs, state pairs: share of the pairs of unseen clips or states that f orders as the truth does.
+- unseen loss: the matching loss on unseen clips, in nats.
+- best clips: share of all clips that the average reference clip truly beats; and how many episodes these are of.
+- untrained: runs that left the weights they began with.
+
+Differences are paired, against the first row, with standard errors.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from synthetic_clips import VIEWS, Films, Setup, World
 
 from mvr_agents.runs.provenance import made_with
-from mvr_wrappers.clips import ScoredClip, clip_starts
+from mvr_wrappers.clips import UNKNOWN, ScoredClip
 from mvr_wrappers.relevance import ClipDataset, ReferenceSet, RelevanceTrainer
+from mvr_wrappers.relevance.dataset import ClipBatch
+from mvr_wrappers.relevance.losses import matching_loss
 from mvr_wrappers.settings import RelevanceSettings
 
-LATENT, STATE, EMBEDDING, VIEWS = 6, 39, 256, 4
-EPISODE, LENGTH, STRIDE = 500, 64, 16
-CLIPS, TEST_EPISODES = 1_000, 30
-SCORE_STD = 0.03  # of scores within one view: cosines of ViCLIP spread about so
-NOISE_SHARE = 1 / 3
-VIEW_SHARES = (0.21, 0.55)
+UNSEEN, UNSEEN_STRIDE = 60, 145  # 4 clips an episode, which do not overlap
+SCORINGS = 5  # the clips arrive in so many parts
+HELD_OUT_CLIPS = "mvr_wrappers.relevance.holdout.PER_EPISODE"
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "center_views=False": {"center_views": False},
-    "standardise=False": {"standardise": False},
-    "averaging=0": {"averaging": 0.0},
-    "all three": {"center_views": False, "standardise": False, "averaging": 0.0},
-    "states_per_clip=4": {"states_per_clip": 4},
-    "states_per_clip=16": {"states_per_clip": 16},
-    "states_per_clip=None": {"states_per_clip": None},
-    "clips=32": {"clips": 32},
-    "clips=128": {"clips": 128},
-    "clips=512": {"clips": 512},
-    "representation_weight=0": {"representation_weight": 0.0},
-}
+
+class AcrossViews(ClipDataset):
+    """A random view of each clip, whichever the other of a pair has: what was done before views were averaged."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._rng = np.random.default_rng(0)
+
+    def _batch(self, states: Any, views: Any, scores: Any, embeddings: Any) -> ClipBatch:
+        rows, chosen = np.arange(len(views)), self._rng.integers(views.shape[1], size=len(views))
+        psi = (scores - self.view_offsets[views])[rows, chosen]
+        return ClipBatch(states, psi.astype(np.float32), embeddings[rows, chosen][:, None])
+
+
+class NothingLost(ClipDataset):
+    """Trains on the clips of held-out episodes as well: early stopping and accuracy then mean nothing."""
+
+    def add(self, clips: Sequence[ScoredClip]) -> None:
+        """Takes in scored clips, each scoring with all clips of its episodes."""
+        super().add(clips)
+        trained = set(self._train.filled()["episode"].tolist())
+        for clip in clips:
+            if clip.episode not in trained:
+                self._train.put(self._next, clip)
+                self._next += 1
+
+
+class MayKeepFirst(RelevanceTrainer):
+    """A first update may leave the weights it began with, as every later one may."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.total_steps = 1
+
+
+class ByAccuracy(RelevanceTrainer):
+    """Stops by the pair accuracy, not the loss; a little of the loss tells equals apart."""
+
+    def _evaluate(self, *args: Any) -> tuple[float, float]:
+        loss, accuracy = super()._evaluate(*args)
+        return 1e-3 * loss - accuracy, accuracy
+
+
+def without_episodes(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
+    """Returns clips of unknown episode: they are held out one by one."""
+    return [replace(clip, episode=UNKNOWN) for clip in clips]
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A synthetic task: how latents become states, relevance and videos."""
+class Variant:
+    """What differs from the defaults.
 
-    goal: NDArray[np.float64]
-    to_state: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    to_video: NDArray[np.float64]
-    view_video: NDArray[np.float64]
-    view_offsets: NDArray[np.float64]
+    Attributes:
+        changes: fields of `RelevanceSettings`.
+        setup: fields of `Setup`.
+        dataset: what clips are kept in.
+        known_as: what the dataset is told about them.
+        held_out: clips kept of each held-out episode.
+        trainer: what trains.
+    """
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator, view_share: float) -> World:
-        """Draws a task in which the view explains `view_share` of the variance of the scores."""
-        offsets = np.linspace(-1, 1, VIEWS)[rng.permutation(VIEWS)]
-        offsets *= SCORE_STD * np.sqrt(view_share / (1 - view_share)) / offsets.std()
-        return cls(
-            goal=rng.normal(size=LATENT),
-            to_state=rng.normal(size=(LATENT, STATE)),
-            scale=10 ** rng.uniform(-2, 1, STATE),
-            offset=rng.normal(size=STATE),
-            to_video=rng.normal(size=(LATENT, EMBEDDING)),
-            view_video=rng.normal(size=(VIEWS, EMBEDDING)) * 2,
-            view_offsets=offsets,
-        )
-
-    def relevance(self, latents: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The truth the model has to find: (..., LATENT) -> (...), in [0, 1]."""
-        return np.exp(-((latents - self.goal) ** 2).sum(-1) / (2 * LATENT))
-
-    def states(self, latents: NDArray[np.float64]) -> NDArray[np.float32]:
-        """What the simulator reports: (..., LATENT) -> (..., STATE)."""
-        return ((np.tanh(latents @ self.to_state / 2) + self.offset) * self.scale).astype(np.float32)
+    changes: dict[str, Any] = field(default_factory=dict)
+    setup: dict[str, Any] = field(default_factory=dict)
+    dataset: type[ClipDataset] = ClipDataset
+    known_as: Callable[[Sequence[ScoredClip]], Sequence[ScoredClip]] = list
+    held_out: int | None = None
+    trainer: type[RelevanceTrainer] = RelevanceTrainer
 
 
-def episodes(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Smooth latent trajectories of unit variance: (count, EPISODE, LATENT)."""
-    keep = 0.98
-    latents = np.empty((count, EPISODE, LATENT))
-    latents[:, 0] = rng.normal(size=(count, LATENT))
-    for t in range(1, EPISODE):
-        latents[:, t] = keep * latents[:, t - 1] + np.sqrt(1 - keep**2) * rng.normal(size=(count, LATENT))
-    return latents
+def changing(*options: tuple[str, Any]) -> dict[str, Variant]:
+    """Returns a variant for each option and value, named after them."""
+    return {f"{name}={value}": Variant({name: value}) for name, value in options}
 
 
-def cut(trajectories: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All clips of all episodes, in order: (clips, LENGTH, LATENT)."""
-    starts = clip_starts(EPISODE, LENGTH, STRIDE)
-    return np.stack([episode[start : start + LENGTH] for episode in trajectories for start in starts])
-
-
-def film(world: World, rng: np.random.Generator) -> tuple[list[ScoredClip], NDArray[np.float64]]:
-    """Returns the scored clips to learn from, and the true relevance of each."""
-    per_episode = len(clip_starts(EPISODE, LENGTH, STRIDE))
-    count = -(-CLIPS // per_episode)
-    latents = cut(episodes(rng, count))[:CLIPS]
-    views = np.repeat(rng.permutation(np.arange(count) % VIEWS), per_episode)[:CLIPS]
-    truth = world.relevance(latents).mean(1)
-    signal = (truth - truth.mean()) / truth.std() * np.sqrt(1 - NOISE_SHARE)
-    scores = 0.2 + world.view_offsets[views] + SCORE_STD * (signal + np.sqrt(NOISE_SHARE) * rng.normal(size=CLIPS))
-    videos = latents.mean(1) @ world.to_video + world.view_video[views] + rng.normal(size=(CLIPS, EMBEDDING))
-    videos /= np.linalg.norm(videos, axis=1, keepdims=True)
-    rows = zip(
-        *(world.states(latents), views[:, None], scores[:, None].astype(np.float32)),
-        videos[:, None].astype(np.float32),
-        strict=True,
-    )
-    return [ScoredClip(*row) for row in rows], truth
+DEFAULT = {"default": Variant()}
+LONG = {"patience": 5, "steps_per_epoch": 50, "max_steps": 1_000}
+LONGER = {**changing(("patience", 5)), "patience=5, steps_per_epoch=50, max_steps=1000": Variant(LONG)}
+STOPPING = {
+    "held out clip by clip": Variant(known_as=without_episodes),
+    "1 clip of a held-out episode": Variant(held_out=1),
+    "5 clips of a held-out episode": Variant(held_out=5),
+    **changing(("holdout", 0.4), ("keep", "last"), ("max_steps", 150), ("max_steps", 1_000)),
+    **LONGER,
+    "the same, held out clip by clip": Variant(LONG, known_as=without_episodes),
+}
+OPTIONS = {
+    **DEFAULT,
+    **changing(("state_bound", None), ("state_bound", 10.0), ("state_bound", 3.0), ("standardise", False)),
+    **changing(("constant", 0.0)),
+    **changing(("direction_length", 0.3), ("direction_length", 1.45), ("direction_length", 22.6)),
+    **changing(("averaging", 0.0), ("objective", "direct"), ("representation_weight", 0.0)),
+    **changing(("center_views", False), ("per_episode", None), ("per_episode", 1)),
+    "5 clips of a held-out episode": Variant(held_out=5),
+    **LONGER,
+}
+EPISODES = {
+    **{name: OPTIONS[name] for name in ("default", "averaging=0.0", "objective=direct", "direction_length=22.6")},
+    **{name: OPTIONS[name] for name in ("per_episode=None", "per_episode=1")},
+    **STOPPING,
+}
+FEW = {
+    **DEFAULT,
+    **changing(("keep", "last")),
+    "all trained on, keep=last": Variant({"keep": "last"}, dataset=NothingLost),
+    "may keep the weights it began with": Variant(trainer=MayKeepFirst),
+    "5 clips of a held-out episode": Variant(held_out=5),
+    "stopped by pair accuracy": Variant(trainer=ByAccuracy),
+    **LONGER,
+}
+FOUR = {"views": VIEWS}
+VIEW_ROWS = {
+    "one view of 35 episodes": Variant(),
+    "all views of 9 episodes, averaged": Variant(setup={**FOUR, "episodes": 9}),
+    "all views of 9 episodes, pairs across views": Variant(setup={**FOUR, "episodes": 9}, dataset=AcrossViews),
+    "all views of 35 episodes, averaged": Variant(setup=FOUR),
+    "all views of 35 episodes, pairs across views": Variant(setup=FOUR, dataset=AcrossViews),
+}
+SIZES = {
+    **DEFAULT,
+    **changing(("clips", 16), ("clips", 64), ("clips", 128), ("clips", 512)),
+    **changing(("states_per_clip", 2), ("states_per_clip", 8), ("states_per_clip", 16), ("states_per_clip", None)),
+}
+NOISY = Setup(episodes=100, noise_share=3 / 4, episode_share=9 / 10)
+MIXED = Setup(stride=32, noise_share=1 / 2, episode_share=1 / 2)
+VIEW_OPTIONS = {name: OPTIONS[name] for name in ("default", "center_views=False")}
+TABLES: dict[str, dict[str, tuple[Setup, dict[str, Variant]]]] = {
+    "options": {"35 episodes, noise of each clip": (Setup(), OPTIONS)},
+    "view": {"The view explains 55% of the score variance": (Setup(view_share=0.55), VIEW_OPTIONS)},
+    "episodes": {"100 episodes, most noise common to an episode": (NOISY, EPISODES)},
+    "few": {f"{count} episodes": (replace(MIXED, episodes=count), FEW) for count in (4, 8, 12, 20, 40, 100)},
+    "views": {
+        "noise of each clip": (Setup(), VIEW_ROWS),
+        "half noise, half of it common to an episode": (replace(MIXED, stride=16), VIEW_ROWS),
+    },
+    "sizes": {"35 episodes, noise of each clip": (Setup(), SIZES)},
+}
 
 
 def agreement(found: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
@@ -128,67 +197,116 @@ def agreement(found: NDArray[np.floating], truth: NDArray[np.floating]) -> float
     return float(((found[i] > found[j]) == (truth[i] > truth[j])).mean())
 
 
-def measure(settings: RelevanceSettings, view_share: float, seed: int) -> dict[str, float]:
+def unseen_loss(f: NDArray[np.floating], scores: NDArray[np.floating], settings: RelevanceSettings) -> float:
+    """Returns the matching loss over all pairs of clips."""
+    i, j = np.triu_indices(len(f), 1)
+    a, b, c, d = (torch.from_numpy(np.asarray(part, np.float32)) for part in (f[i], f[j], scores[i], scores[j]))
+    return float(matching_loss(a, b, c, d, settings.tau, settings.beta))
+
+
+@lru_cache(maxsize=8)
+def filmed(setup: Setup, seed: int) -> tuple[Films, Films]:
+    """Returns the clips to learn from, and those of unseen episodes."""
+    rng = np.random.default_rng(seed)
+    world = World.draw(rng, setup)
+    return world.film(rng, setup.episodes, setup.stride), world.film(rng, UNSEEN, UNSEEN_STRIDE)
+
+
+def measure(variant: Variant, setup: Setup, seed: int) -> dict[str, float]:
     """Trains once and compares with the truth on episodes never seen."""
-    rng = np.random.default_rng([seed, round(100 * view_share)])
-    world = World.draw(rng, view_share)
-    clips, truth = film(world, rng)
-    test = cut(episodes(rng, TEST_EPISODES))
-    dataset = ClipDataset(settings.capacity, rng, holdout=settings.holdout, center_views=settings.center_views)
-    references = ReferenceSet(settings.references)
-    for start in range(0, CLIPS, 200):
-        dataset.add(clips[start : start + 200])
-        references.offer(clips[start : start + 200], dataset.view_offsets)
-    trainer = RelevanceTrainer(settings, np.random.default_rng(seed))
+    settings = replace(RelevanceSettings(), **variant.changes)
+    setup = replace(setup, **variant.setup)
+    films, test = filmed(setup, seed)
+    rng = np.random.default_rng([seed, 1])
+    dataset = variant.dataset(settings.capacity, rng, holdout=settings.holdout, center_views=settings.center_views)
+    references = ReferenceSet(settings.references, settings.per_episode)
+    with nullcontext() if variant.held_out is None else mock.patch(HELD_OUT_CLIPS, variant.held_out):
+        for part in np.array_split(np.arange(setup.episodes), min(SCORINGS, setup.episodes // 2)):
+            clips = [clip for clip in films.clips if clip.episode in part]
+            dataset.add(variant.known_as(clips))
+            references.offer(clips, dataset.view_offsets)
+    trainer = variant.trainer(settings, np.random.default_rng(seed))
     begun = time.process_time()
     report = trainer.update(dataset)
     seconds = time.process_time() - begun
     assert trainer.model is not None  # it has had clips to learn from
-    f = trainer.model.relevance(world.states(test))
-    every = slice(None, None, 401)  # states of all episodes and times, few enough to pair
+    f = trainer.model.relevance(np.stack([clip.states for clip in test.clips]))
+    every = slice(None, None, 17)  # states of all episodes and times, few enough to pair
     best = {states.tobytes() for states in references.states}
-    chosen = [t for clip, t in zip(clips, truth, strict=True) if clip.states.tobytes() in best]
+    chosen = [number for number, clip in enumerate(films.clips) if clip.states.tobytes() in best]
     return {
-        "clips": agreement(f.mean(1), world.relevance(test).mean(1)),
-        "states": agreement(f.ravel()[every], world.relevance(test).ravel()[every]),
-        "references": float(np.mean(truth < np.mean(chosen))),
+        "reported": report.pair_accuracy,
+        "unseen scores": agreement(f.mean(axis=1), test.scores),
+        "clip pairs": agreement(f.mean(axis=1), test.truth),
+        "state pairs": agreement(f.ravel()[every], test.relevances.ravel()[every]),
+        "unseen loss": unseen_loss(f.mean(axis=1), test.scores, settings),
+        "best clips": float(np.mean(films.truth < films.truth[chosen].mean())),
+        "of episodes": len({films.clips[number].episode for number in chosen}),
+        "untrained": report.held_out_after == report.held_out_before,
         "steps": report.steps,
-        "ms": 1e3 * seconds / report.steps,
-        "cpu": seconds,
+        "CPU s": seconds,
     }
 
 
-def main(seeds: int = 4) -> None:
-    """Prints the tables."""
-    print(made_with())
-    for view_share in VIEW_SHARES:
-        print(f"\nThe view explains {view_share:.0%} of the score variance; {seeds} seeds\n")
-        print(
-            "| options | clip pairs right | against default | state pairs right | against default | best clips |",
-            end="",
-        )
-        print(" steps | CPU ms/step | CPU s |\n" + "| --- " * 9 + "|")
-        default: dict[str, NDArray[np.float64]] = {}
-        for name, changes in VARIANTS.items():
-            settings = replace(RelevanceSettings(), **changes)
-            runs = [measure(settings, view_share, seed) for seed in range(seeds)]
-            column = {key: np.array([run[key] for run in runs]) for key in runs[0]}
-            default = default or column
-            print(f"| {name} | {row(column, default)} |", flush=True)
+PERCENT = ("reported", "unseen scores", "clip pairs", "state pairs", "best clips")
+COMPARED = {"clip pairs": 100.0, "state pairs": 100.0, "unseen loss": 1.0}
 
 
-def row(column: dict[str, NDArray[np.float64]], default: dict[str, NDArray[np.float64]]) -> str:
-    """Formats one row: means, and paired differences from the default with their standard errors."""
-    cells = []
-    for key in ("clips", "states"):
-        gain = 100 * (column[key] - default[key])
-        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else float("nan")
-        cells += [f"{column[key].mean():.1%}", "" if column is default else f"{gain.mean():+.1f} ± {error:.1f}"]
-    cells.append(f"{column['references'].mean():.1%}")
-    return " | ".join(
-        [*cells, f"{column['steps'].mean():.0f}", f"{column['ms'].mean():.1f}", f"{column['cpu'].mean():.1f}"]
-    )
+def row(column: dict[str, NDArray[np.float64]], first: dict[str, NDArray[np.float64]]) -> Iterator[str]:
+    """Yields the cells of a row: means, and paired differences from the first row with their standard errors."""
+    for key, values in column.items():
+        mean = float(values.mean())
+        if key in PERCENT:
+            yield f"{mean:.1%}"
+        elif key == "untrained":
+            yield f"{values.sum():.0f} of {len(values)}"
+        else:
+            yield f"{mean:.3f}" if key == "unseen loss" else f"{mean:.1f}" if key == "CPU s" else f"{mean:.0f}"
+        if key in COMPARED:
+            gain = COMPARED[key] * (values - first[key])
+            error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else float("nan")
+            digits = 1 if key in PERCENT else 3
+            yield "" if column is first else f"{gain.mean():+.{digits}f} ± {error:.{digits}f}"
+
+
+def heading(keys: Sequence[str]) -> str:
+    """Returns the first two lines of a table."""
+    names = [name for key in keys for name in ((key, "difference") if key in COMPARED else (key,))]
+    return f"| options | {' | '.join(names)} |\n" + "| --- " * (len(names) + 1) + "|"
+
+
+def table(setup: Setup, variants: dict[str, Variant], seeds: int) -> Iterator[str]:
+    """Yields the lines of a table as they are measured."""
+    first: dict[str, NDArray[np.float64]] = {}
+    for name, variant in variants.items():
+        runs = list(map(partial(measure, variant, setup), range(seeds)))
+        column = {key: np.array([run[key] for run in runs], np.float64) for key in runs[0]}
+        if not first:
+            yield heading(list(column))
+        first = first or column
+        yield f"| {name} | {' | '.join(row(column, first))} |"
+
+
+def main() -> None:
+    """Prints the tables, and adds them to a file if one is given."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seeds", type=int, nargs="?", default=4)
+    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(TABLES)}; all if none is named")
+    parser.add_argument("--result", type=Path, help="file to add to besides")
+    args = parser.parse_args()
+    lines = [f"{made_with()}; {args.seeds} seeds"]
+    print(lines[0])
+    for name in args.tables or TABLES:
+        for title, (setup, variants) in TABLES[name].items():
+            lines.append(f"\n## {name}: {title}\n")
+            print(lines[-1])
+            for line in table(setup, variants, args.seeds):
+                print(line, flush=True)
+                lines.append(line)
+    if args.result:
+        with args.result.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n\n")
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    main()

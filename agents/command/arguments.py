@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.option_docs import documented
 from mvr_wrappers.options import ScorerSettings
 
@@ -29,6 +30,32 @@ class EvalArgs:
     seed: int | None = None
     video: bool = False
     device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayArgs:
+    """Watch a trained agent in MuJoCo's viewer, with f(s) in a corner, until the window is closed.
+
+    Attributes:
+        run: directory that `mvr train` wrote.
+        episodes: how many to play; without it, until the window is closed.
+        seed: episode i starts from seed + i; without it, from the initial states that training evaluated on.
+        speed: of the env's own pace; 2 is twice as fast.
+        device: of the agent: auto, cpu, cuda, cuda:N.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    episodes: int | None = None
+    seed: int | None = None
+    speed: float = 1.0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work."""
+        if not self.speed > 0:
+            raise ConfigError(f"speed is {self.speed:g}; give more than 0")
+        if self.episodes is not None and self.episodes < 1:
+            raise ConfigError(f"episodes is {self.episodes}; give at least 1")
 
 
 @dataclass(frozen=True, slots=True)

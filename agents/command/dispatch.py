@@ -12,15 +12,23 @@ import tyro
 
 from mvr_agents.command import arguments as args
 from mvr_agents.command import commands
+from mvr_agents.command.play import play
+from mvr_agents.command.report import ReportArgs, report
+from mvr_agents.command.runs import RunsArgs, runs
 from mvr_agents.command.score import score
+from mvr_agents.command.sweep import SweepArgs, sweep
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.tasks.registry import task_names
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "train": (TrainConfig, commands.train),
     "eval": (args.EvalArgs, commands.evaluate),
+    "play": (args.PlayArgs, play),
     "film": (args.FilmArgs, commands.film),
     "score": (args.ScoreArgs, score),
+    "sweep": (SweepArgs, sweep),
+    "runs": (RunsArgs, runs),
+    "report": (ReportArgs, report),
     "download": (args.DownloadArgs, commands.download),
     "tasks": (args.TasksArgs, commands.tasks),
     "doctor": (args.DoctorArgs, commands.doctor),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich import get_console
 from rich.markup import escape
 from rich.progress import Progress
 
-console = Console()
+console = get_console()  # the process's own, which bars are drawn on: a line of another would be drawn into them
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mvr_agents.extras import require
-from mvr_agents.pictures.run_pictures import FRAMES, rig_of, save_filmstrip, view_label
+from mvr_agents.pictures.run_pictures import DEFAULT_FPS, FRAMES, rig_of, save_filmstrip, view_label
 from mvr_agents.pictures.video import tile, write_video
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.policies import make_policy
@@ -17,8 +17,6 @@ from mvr_wrappers.envs.task_env import make_task_env
 from mvr_wrappers.filming import film_episode
 from mvr_wrappers.filming.filmstrip import Strip
 from mvr_wrappers.tasks.registry import TaskSpec
-
-DEFAULT_FPS = 30
 
 
 def film_task(

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mvr_agents.pictures.figures import GREEN, RED, Trace, draw_curve, draw_relevance
+from mvr_agents.pictures.video import tile, write_animation
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.run_dir import RunDirectory
@@ -24,6 +25,7 @@ from mvr_wrappers.tasks.registry import TaskSpec
 
 FRAMES = 8  # along an episode
 FRAME_SIZE = 160  # pixels
+DEFAULT_FPS = 30  # of envs that do not say
 
 
 def draw(
@@ -80,22 +82,26 @@ def draw_episode(
     rig: CameraRig,
     seed: int,
 ) -> None:
-    """Writes relevance.png: f(s) and the shaping along one evaluation episode; nothing before the first update."""
+    """Films one evaluation episode: to relevance.png with f(s) and the shaping along it, from all views to episode.gif.
+
+    Nothing is written before the first relevance update.
+    """
     if engine.version == 0:
         return
-    view = CameraRig((rig.views[_telling_view(engine.gallery)],))
     longest = env.spec.max_episode_steps if env.spec else None
     every = max(1, (longest or 1_000) // (8 * FRAMES))
-    episode = film_episode(env, policy, view, size=FRAME_SIZE, quality="full", every=every, seed=seed)
-    trace = trace_episode(episode, engine)
+    episode = film_episode(env, policy, rig, size=FRAME_SIZE, quality="full", every=every, seed=seed)
+    trace = trace_episode(episode, engine, _telling_view(engine.gallery))
     total = f"task return {episode.rewards.sum():,.1f}"
     updates = engine.metrics()["updates"]
     title = f'{spec.name}: an evaluation episode after relevance update {updates:.0f}, {total}\n"{spec.prompt}"'
     draw_relevance(trace, run.relevance, title)
+    seconds = len(episode.rewards) / env.metadata.get("render_fps", DEFAULT_FPS)
+    write_animation(run.film, tile(episode.frames[:, ::2]), seconds)
 
 
-def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:
-    """Returns an episode as the latest reward of `engine` sees it; frames are of the first view."""
+def trace_episode(episode: FilmedEpisode, engine: RewardEngine, view: int = 0) -> Trace:
+    """Returns an episode as the latest reward of `engine` sees it; frames are of one view."""
     states, n_steps = episode.states, len(episode.rewards)
     solved = [step for step, info in enumerate(episode.infos) if info.get("is_success", False)]
     wanted = frame_indices(n_steps, min(FRAMES, n_steps))
@@ -103,7 +109,7 @@ def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:
     return Trace(
         relevance=engine.snapshot.relevance(states[:-1]),
         shaping=engine.shape(states[:-1], states[1:]),
-        frames=episode.frames[0, shown],
+        frames=episode.frames[view, shown],
         reference=engine.metrics()["reference_relevance"],
         success_step=solved[0] if solved else None,
     )

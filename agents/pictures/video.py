@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mvr_agents.extras import require
 from mvr_wrappers.errors import ConfigError
@@ -148,3 +149,16 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+
+
+def write_animation(path: Path, frames: NDArray[np.uint8], seconds: float) -> None:
+    """Writes an endless GIF, which TensorBoard and browsers show like a picture.
+
+    Args:
+        path: the file, `.gif`.
+        frames: uint8 (T, H, W, 3), RGB, at least one.
+        seconds: that they last; each is shown for a multiple of 10 ms, and for 20 ms at least, as browsers want it.
+    """
+    first, *others = map(Image.fromarray, frames)
+    duration = max(20, 10 * round(100 * seconds / len(frames)))  # GIF counts hundredths of a second
+    first.save(path, save_all=True, append_images=others, duration=duration, loop=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 import yaml
@@ -19,6 +19,8 @@ from mvr_wrappers.settings import AgentSettings
 from mvr_wrappers.tasks.registry import TaskSpec, get_task
 
 _SEEDS = 2**31
+
+TrackerName = Literal["none", "wandb"]
 
 
 def _mapping(words: list[str]) -> dict[str, Any]:
@@ -60,7 +62,10 @@ class TrainConfig(TaskSettings):
         subproc: step each sub-env in a process of its own.
         agent_device: where the agent computes: "auto", "cpu", "cuda", "cuda:N".
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
-        outputs: where run directories are written.
+        outputs: where run directories are written: OUTPUTS/<task>/<agent>/<time>-seed-<seed>.
+        run_dir: the directory of this run itself, in place of one below outputs.
+        track: tell the run to an experiment tracker as well: wandb writes into the run's directory and sends nothing,
+            unless the variable WANDB_MODE says online.
         seed: of everything random in the run: envs, filming, learning and the agent.
         {options}
     """
@@ -74,6 +79,8 @@ class TrainConfig(TaskSettings):
     agent_device: str = "auto"
     threads: int = 1
     outputs: Path = Path("outputs")
+    run_dir: Path | None = None
+    track: TrackerName = "none"
     rig: Mapped | None = None
     env_kwargs: Mapped = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from mvr_agents.runs.config import TrainConfig
-from mvr_agents.runs.provenance import git_revision, package_versions
+from mvr_agents.runs.provenance import git_revision, machine, package_versions
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import parse
 from mvr_wrappers.settings import AgentSettings
@@ -35,6 +35,7 @@ def write_config(path: Path, config: TrainConfig, started: datetime) -> None:
         "started": started.isoformat(timespec="seconds"),
         "git": git_revision(),
         "versions": package_versions(),
+        "machine": machine(),
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -49,13 +50,7 @@ def read_config(path: Path) -> TrainConfig:
         ConfigError: the file is malformed (the key is named), or a newer version wrote it.
         UnknownNameError: keys are missing, and there is no such task or preset to take them from.
     """
-    document = read_yaml(path)
-    if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
-        raise ConfigError(f"{path}: config is missing; it was not written by `mvr train`")
-    version = document.get("format", 1)
-    if version not in range(1, FORMAT + 1):
-        raise ConfigError(f"{path} has format {version}, and this version reads up to {FORMAT}; update mvr-wrappers")
-    values = _present_names(document["config"], version)
+    values = read_document(path)["config"]
     missing = list(_missing(TrainConfig, values))
     preset = values.get("preset", "default")
     if missing and "task" in values:
@@ -65,6 +60,21 @@ def read_config(path: Path) -> TrainConfig:
         keys = ", ".join(missing)
         warnings.warn(f"{path} was written by a version without {keys}: taken from preset {preset}", stacklevel=2)
     return config
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads config.yaml as it is, its configuration by the keys of today, without asking whether the task still exists.
+
+    Raises:
+        ConfigError: it is no such file, or a newer version wrote it.
+    """
+    document = read_yaml(path)
+    if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
+        raise ConfigError(f"{path}: config is missing; it was not written by `mvr train`")
+    version = document.get("format", 1)
+    if version not in range(1, FORMAT + 1):
+        raise ConfigError(f"{path} has format {version}, and this version reads up to {FORMAT}; update mvr-wrappers")
+    return document | {"config": _present_names(document["config"], version)}
 
 
 def _present_names(values: dict[str, Any], version: int) -> dict[str, Any]:

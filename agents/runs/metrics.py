@@ -87,6 +87,11 @@ class MetricsRow:
     update_seconds: float = 0.0
     eval_seconds: float = 0.0
 
+    @property
+    def has_evaluation(self) -> bool:
+        """Whether an evaluation was made for this row."""
+        return not math.isnan(self.eval_return)
+
 
 COLUMNS = tuple(field.name for field in fields(MetricsRow))
 

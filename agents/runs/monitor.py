@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from mvr_agents.runs.evaluate import Evaluation
+from mvr_agents.runs.evaluations import EvaluationsWriter
+from mvr_agents.runs.finished import Finished
 from mvr_agents.runs.interrupt import StopRequest
 from mvr_agents.runs.metrics import NAN, MetricsRow, MetricsWriter
 from mvr_wrappers.engine.engine import RewardEngine
@@ -73,6 +75,7 @@ class Monitor(BaseCallback):
 
     Args:
         writer: of metrics.csv.
+        evaluations: writer of evaluations.npz.
         evaluate: plays evaluation episodes with the agent as it is.
         eval_every: env steps between two evaluations; one more is made before the first step.
         log_every: env steps between two rows.
@@ -81,12 +84,14 @@ class Monitor(BaseCallback):
         losses: returns those of the last training, see `LearnerModule.losses`.
         engine: of the shaped reward; None if there is none.
         film_seconds: returns the wall time of waiting for frames so far.
+        watchers: each is told every row once it is written.
     """
 
     def __init__(
         self,
         *,
         writer: MetricsWriter,
+        evaluations: EvaluationsWriter,
         evaluate: Callable[[], Evaluation],
         eval_every: int,
         log_every: int,
@@ -95,18 +100,20 @@ class Monitor(BaseCallback):
         losses: Callable[[], Mapping[str, float]],
         engine: RewardEngine | None,
         film_seconds: Callable[[], float],
+        watchers: Sequence[Callable[[MetricsRow], object]] = (),
     ) -> None:
         super().__init__()
         self._writer, self._evaluate, self._stop, self._wait = writer, evaluate, stop, wait
-        self._losses = losses
+        self._evaluations, self._losses = evaluations, losses
         self._eval_every, self._log_every = eval_every, log_every
-        self._engine, self._film_seconds = engine, film_seconds
+        self._engine, self._film_seconds, self._watchers = engine, film_seconds, watchers
         self._learner_seconds = self._eval_seconds = 0.0
         self._rollout_ended: float | None = None
 
-    def finish(self) -> None:
-        """Evaluates and writes the last row."""
+    def finish(self) -> Finished:
+        """Evaluates, writes the last row, and returns how far training came."""
         self._write_row(evaluate=True)
+        return Finished(self.num_timesteps, time.perf_counter() - self._start)
 
     def _on_training_start(self) -> None:
         self._start = time.perf_counter()
@@ -141,18 +148,20 @@ class Monitor(BaseCallback):
             self._eval_seconds += time.perf_counter() - start
             values |= {"eval_return": result.mean_return, "eval_success": result.success_rate}
             values["eval_success_last"] = result.last_success_rate
+            self._evaluations.add(self.num_timesteps, time.perf_counter() - self._start, result)
         losses = self._losses()
         values |= {column: losses.get(name, NAN) for column, name in LOSSES.items()} | self._engine_values()
-        self._writer.write(
-            MetricsRow(
-                step=self.num_timesteps,
-                seconds=time.perf_counter() - self._start,
-                learner_seconds=self._learner_seconds,
-                eval_seconds=self._eval_seconds,
-                film_seconds=self._film_seconds(),
-                **values,
-            )
+        row = MetricsRow(
+            step=self.num_timesteps,
+            seconds=time.perf_counter() - self._start,
+            learner_seconds=self._learner_seconds,
+            eval_seconds=self._eval_seconds,
+            film_seconds=self._film_seconds(),
+            **values,
         )
+        self._writer.write(row)
+        for watch in self._watchers:
+            watch(row)
         for name in LOGGED:
             if not np.isnan(values.get(name, NAN)):
                 self.logger.record(f"run/{name}", values[name])

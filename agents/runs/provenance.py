@@ -31,6 +31,36 @@ def _version(name: str) -> str | None:
         return None
 
 
+def machine() -> dict[str, Any]:
+    """Returns what this computer is: its system, processor, cores, memory in GiB and GPUs (those of NVIDIA's tool)."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory": _memory(),
+        "gpus": gpu_names(),
+    }
+
+
+def gpu_names() -> list[str]:
+    """Returns the names of the GPUs that NVIDIA's tool finds, in its order."""
+    return (_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
+
+
+def _processor() -> str:
+    """Returns the processor's name where the system tells it, else its kind."""
+    told = Path("/proc/cpuinfo")  # Linux
+    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _memory() -> float | None:
+    if sys.platform == "win32":
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
 def made_with(*packages: str) -> str:
     """Returns one line for a table of measurements: date, commit, machine, its load, and versions.
 
@@ -59,8 +89,12 @@ def git_revision() -> dict[str, Any] | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Returns what a git command prints, None where there is no git, no repository, or the command fails."""
+    return _output("git", "-C", str(folder), *arguments)
+
+
+def _output(*command: str) -> str | None:
+    """Returns what a command prints, None where there is no such command or it fails."""
     try:
-        command = ["git", "-C", str(folder), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None

@@ -14,16 +14,23 @@ from mvr_wrappers.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """`outputs/<task>/<agent>/<time>/`. The attributes below are paths, whether or not the files exist yet."""
+    """`outputs/<task>/<agent>/<time>-seed-<n>/`. The attributes below are paths, whether or not the files exist yet."""
 
     path: Path
 
     @classmethod
     def create(cls, config: TrainConfig) -> Self:
-        """Makes an empty directory, named after the task, the agent and the time, and writes config.yaml."""
+        """Makes the directory and writes config.yaml: `config.run_dir`, or one named after task, agent, time and seed.
+
+        Raises:
+            ConfigError: it cannot be made, or `config.run_dir` holds a run already.
+        """
         started = datetime.now().astimezone()
-        parent = Path(config.outputs) / config.task_spec().name / config.agent
-        run = cls(_make_unique(parent, started.strftime("%Y-%m-%d_%H-%M-%S")))
+        if config.run_dir is None:
+            parent = Path(config.outputs) / config.task_spec().name / config.agent
+            run = cls(_make_unique(parent, f"{started:%Y-%m-%d_%H-%M-%S}-seed-{config.seed}"))
+        else:
+            run = cls(_make_free(Path(config.run_dir)))
         write_config(run.config, config, started)
         return run
 
@@ -36,7 +43,9 @@ class RunDirectory:
         """
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise ConfigError(f"there is no folder {run.path}; give a run directory, outputs/<task>/<agent>/<time>")
+            raise ConfigError(
+                f"there is no folder {run.path}; give a run directory, outputs/<task>/<agent>/<time>-seed-<n>"
+            )
         if not run.config.is_file():
             inside = sorted(run.path.rglob(run.config.name))
             hint = f"did you mean {inside[-1].parent}?" if inside else "a run directory is written by `mvr train`"
@@ -56,6 +65,16 @@ class RunDirectory:
     def metrics(self) -> Path:
         """All numbers of the run, see `MetricsRow`."""
         return self.path / "metrics.csv"
+
+    @property
+    def evaluations(self) -> Path:
+        """Every episode of every evaluation, see `Evaluations`."""
+        return self.path / "evaluations.npz"
+
+    @property
+    def finished(self) -> Path:
+        """Written last; absent where the run has not trained for all its steps, see `Finished`."""
+        return self.path / "finished.json"
 
     @property
     def tensorboard(self) -> Path:
@@ -86,6 +105,22 @@ class RunDirectory:
     def relevance(self) -> Path:
         """State relevance and shaping along an episode."""
         return self.path / "relevance.png"
+
+    @property
+    def film(self) -> Path:
+        """The same episode from all views, an animation."""
+        return self.path / "episode.gif"
+
+
+def _make_free(path: Path) -> Path:
+    """Makes the directory, which may exist but hold no run."""
+    if RunDirectory(path).config.exists():
+        raise ConfigError(f"there is a run in {path} already; give another run_dir")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {path}: {error.strerror}; choose another run_dir") from error
+    return path
 
 
 def _make_unique(parent: Path, name: str) -> Path:

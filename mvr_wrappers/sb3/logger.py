@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,37 @@ EPISODE = {
 """What `info["mvr_episode"]` holds -> under which name its mean is logged."""
 
 
+NOT_THE_TASKS = frozenset(
+    {"task_reward", "vlm_reward", "shaping", "is_success", "mvr_episode", "episode", "prompt"}
+    | {"TimeLimit.truncated", "terminal_observation"}
+)
+"""Keys of `info` that this package, Gymnasium or SB3 adds; all others are the task's own."""
+
+
+def task_info_means(infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Returns what the task says of a step besides its reward: key -> mean over the sub-envs that give a number.
+
+    Args:
+        infos: of N sub-envs. Of what is not this package's, Gymnasium's or SB3's, numbers and truth values count;
+            text, arrays, infinity and NaN do not.
+    """
+    values: dict[str, list[float]] = {}
+    for info in infos:
+        for key, value in info.items():
+            if key not in NOT_THE_TASKS and isinstance(value, int | float | np.number | np.bool_):
+                values.setdefault(key, []).append(float(value))
+    finite = {key: [value for value in found if math.isfinite(value)] for key, found in values.items()}
+    return {key: sum(found) / len(found) for key, found in finite.items() if found}
+
+
 class RewardLogger(BaseCallback):
     """Logs means over the episodes and steps between two dumps of SB3's logger, and the engine's metrics.
 
     Logged are `mvr/task_return`, `mvr/shaped_return`, `mvr/vlm_return` and `mvr/success_rate` (episodes with success at
     any step) over episodes, `mvr/mean_vlm_reward` over steps, and `engine/...`, see `RewardEngine.metrics`; where there
-    are several engines, their means.
+    are several engines, their means. What the env says of each step by itself, such as Meta-World's `near_object` and
+    `grasp_reward`, HumanoidBench's `stand_reward` or Gymnasium's `reward_forward`, is logged as `task_info/<key>`, a
+    mean over steps.
 
     Where the agent has a `RelabelReplayBuffer` without an engine, it gets that of the env; and an engine among the
     agent's `replay_buffer_kwargs` is taken out of there, because `save` would pickle it. (`mvr_agents.TQC` does both by
@@ -53,6 +79,8 @@ class RewardLogger(BaseCallback):
         rewards = [info["vlm_reward"] for info in infos if "vlm_reward" in info]
         if rewards:
             self.logger.record_mean("mvr/mean_vlm_reward", float(np.mean(rewards)))
+        for key, value in task_info_means(infos).items():
+            self.logger.record_mean(f"task_info/{key}", value)
         for info in infos:
             for name, value in info.get("mvr_episode", {}).items():
                 if name in EPISODE:

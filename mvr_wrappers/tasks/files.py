@@ -20,7 +20,7 @@ except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise
 
 Layer = dict[str, Any]
 
-SECTIONS = ("names", "defaults", "presets", "families", "tasks")
+SECTIONS = ("names", "defaults", "presets", "families", "tasks", "suites")
 _REFERENCES = (("tasks", "family", "family"), ("families", "extends", "family"), ("presets", "extends", "preset"))
 
 
@@ -34,6 +34,7 @@ class TaskFile:
         presets: named layers a user chooses from.
         families: named layers a task refers to.
         tasks: the tasks' own layers.
+        suites: named plans of many runs, as `mvr sweep` reads them.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class TaskFile:
     presets: dict[str, Layer] = field(default_factory=dict)
     families: dict[str, Layer] = field(default_factory=dict)
     tasks: dict[str, Layer] = field(default_factory=dict)
+    suites: dict[str, Layer] = field(default_factory=dict)
 
 
 class _Loader(SafeLoader):
@@ -80,6 +82,18 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path} is not YAML: {error}") from error
 
 
+def read_value(text: str) -> Any:
+    """Reads a value written as YAML on one line, such as "0.1" or "[64, 64]".
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a safe loader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r} is not YAML; quote what is text") from error
+
+
 def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
     """Refuses keys that stand twice, of which YAML keeps the last, keys that are not text, and a node inside itself."""
     if any(node is outer for outer in above):
@@ -100,7 +114,7 @@ def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
 
 
 def read_task_file(path: str | Path) -> TaskFile:
-    """Reads a task file and checks its outline: known sections, each a mapping of mappings, and at least one task.
+    """Reads a task file and checks its outline: known sections of mappings, and at least one task or suite.
 
     Raises:
         ConfigError: naming the file, the key and what may stand there.
@@ -109,7 +123,7 @@ def read_task_file(path: str | Path) -> TaskFile:
     document = read_yaml(path)
     if not isinstance(document, dict):
         raise ConfigError(
-            f"{path} holds no mapping; it needs the section tasks:, and may have {', '.join(SECTIONS[:-1])}"
+            f"{path} holds no mapping; it needs the section tasks: or suites:, and may have {', '.join(SECTIONS[:-2])}"
         )
     for name in document:
         if name not in SECTIONS:
@@ -152,7 +166,7 @@ def _one_by_one(tasks: dict[str, Layer], names: dict[str, Any], path: Path) -> d
 
 def _check_references(document: dict[str, Layer], path: Path) -> None:
     """Checks names, and what the layers say about families: the part no settings dataclass knows."""
-    if not document["tasks"]:
+    if not document["tasks"] and not document["suites"]:
         raise ConfigError(f"{path}: tasks is missing or empty; give at least one task")
     for name in document["tasks"]:
         if not re.fullmatch(r"[\w.-]+", name):

@@ -180,8 +180,8 @@ def _resolve(file: TaskFile, name: str, task: Layer, preset: str | None, given: 
         for key in ("name", "family"):
             if key in layer:
                 raise ConfigError(f"{where}.{key} cannot be set here; only a task in a file names its family")
-        values = _merged(values, layer)
-        parse(TaskSpec, _merged({**_SAMPLE, "name": name}, values), where)
+        values = merged_layers(values, layer)
+        parse(TaskSpec, merged_layers({**_SAMPLE, "name": name}, values), where)
     spec = parse(TaskSpec, copy.deepcopy({**values, "name": name, "family": family}), home)
     return dataclasses.replace(spec, make=_filled_in(spec.make, name))
 
@@ -205,7 +205,7 @@ def _families(file: TaskFile, name: str | None, asked_by: str) -> dict[str, _Pla
             where = f"{home.path}: families.{name}"
             inherited = _families(dataclasses.replace(home, families=above), parent, where)
             if name in inherited:  # it extends a shipped family under the same name
-                layer = _merged(inherited.pop(name)[1], layer)
+                layer = merged_layers(inherited.pop(name)[1], layer)
             return {**inherited, name: (where, layer)}
     known = {family for home in homes for family in home.families}
     near = nearest(name, known)
@@ -233,13 +233,13 @@ def _preset(file: TaskFile, name: str | None, families: Iterable[str]) -> list[_
     raise UnknownNameError(f"there is no preset {name!r}. Nearest names: {nearest(name, known)}")
 
 
-def _merged(below: Layer, above: Layer) -> Layer:
+def merged_layers(below: Layer, above: Layer) -> Layer:
     """Returns both mappings in one, key by key; where both have a value that is no mapping, the one above counts."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
         if isinstance(under, dict) and isinstance(value, dict) and not (key == "rig" and "kind" in value):
-            merged[key] = _merged(under, value)
+            merged[key] = merged_layers(under, value)
         else:
             merged[key] = value
     return merged

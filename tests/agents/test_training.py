@@ -12,29 +12,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mvr_agents.runs.evaluations import read_evaluations
+from mvr_agents.runs.finished import read_finished
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.monitor import Monitor
 from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.training import _torch_threads, _training_envs, train
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.errors import EngineError, UnknownNameError
+from tests.support.known import present
 from tests.support.paths import ROOT
 from tests.support.tiny_run import SCRIPT, WORDS, tiny_config
+
+LINES: list[str] = []
+"""What the run of the fixture has told."""
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    return train(tiny_config(tmp_path_factory.mktemp("outputs")), progress=False)
+    return train(tiny_config(tmp_path_factory.mktemp("outputs")), progress=False, notify=LINES.append)
 
 
 def test_a_run_writes_everything(run: RunDirectory) -> None:
     names = {path.name for path in run.path.iterdir()}
     assert names == {
-        *("config.yaml", "metrics.csv", "tensorboard", "model.zip", "engine.npz"),
-        *("curve.png", "filmstrip.png", "relevance.png"),
+        *("config.yaml", "metrics.csv", "evaluations.npz", "tensorboard", "model.zip", "engine.npz", "finished.json"),
+        *("curve.png", "filmstrip.png", "relevance.png", "episode.gif"),
     }
     for picture in (run.curve, run.filmstrip, run.relevance):
         with Image.open(picture) as image:
@@ -79,6 +85,27 @@ def test_metrics_tell_what_happened(run: RunDirectory) -> None:
     assert sum(parts) < metrics["seconds"][-1]
 
 
+def test_evaluations_are_kept_episode_by_episode(run: RunDirectory) -> None:
+    metrics, kept = read_metrics(run.metrics), read_evaluations(run.evaluations)
+    evaluated = np.isfinite(metrics["eval_return"])
+    assert kept.steps.tolist() == [0, 120, 240] and kept.returns.shape == kept.lengths.shape == (3, 2)
+    np.testing.assert_allclose(kept.returns.mean(axis=1), metrics["eval_return"][evaluated], rtol=1e-4)
+    np.testing.assert_allclose(present(kept.successes).mean(axis=1), metrics["eval_success"][evaluated])
+    np.testing.assert_allclose(present(kept.last_successes).mean(axis=1), metrics["eval_success_last"][evaluated])
+    assert (np.diff(kept.seconds) > 0).all()
+    finished = read_finished(run.finished)
+    assert finished.steps == 240 and finished.seconds > kept.seconds[-1]
+
+
+def test_each_evaluation_is_told_in_a_line(run: RunDirectory) -> None:
+    metrics = read_metrics(run.metrics)
+    returns = metrics["eval_return"][np.isfinite(metrics["eval_return"])]
+    told = [line for line in LINES if line.startswith("step ")]
+    starts = [f"step {step} of 240, return {value:,.1f}" for step, value in zip((0, 120, 240), returns, strict=True)]
+    assert all(line.startswith(start) for line, start in zip(told, starts, strict=True))
+    assert "fade" in told[-1] and "pair accuracy" in told[-1] and " left" in told[1]
+
+
 def test_shaping_is_the_weight_times_the_vlm_reward(run: RunDirectory) -> None:
     metrics = read_metrics(run.metrics)
     known = np.isfinite(metrics["shaping"])
@@ -120,7 +147,20 @@ def test_tensorboard_has_task_and_shaped_returns_apart(run: RunDirectory) -> Non
         "engine/matching_loss",
         "engine/update_steps",
         "engine/stopped_early",
+        "task_info/success",
     } <= tags
+
+
+def test_tensorboard_has_the_pictures(run: RunDirectory) -> None:
+    written = scalars(run)
+    for name, path in (("filmstrip", run.filmstrip), ("relevance", run.relevance), ("episode", run.film)):
+        (image,) = written.Images(f"run/{name}")
+        assert image.step == 240 and image.encoded_image_string == path.read_bytes()
+    with Image.open(run.film) as film:
+        assert film.size == (320, 320)  # four views
+        milliseconds = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+    assert 800 <= sum(milliseconds) <= 880  # 40 steps at 50 Hz
+    assert run.film.stat().st_size < 2e6
 
 
 def test_the_engine_is_saved_as_it_was(run: RunDirectory) -> None:
@@ -183,7 +223,8 @@ def test_an_error_leaves_agent_engine_and_metrics(tmp_path: Path, monkeypatch: p
         train(tiny_config(tmp_path), progress=False)
     (path,) = (tmp_path / "tiny" / "sb3-tqc").iterdir()
     run = RunDirectory.open(path)
-    assert run.model.is_file() and run.engine.is_file()
+    assert run.model.is_file() and run.engine.is_file() and not run.finished.exists()
+    assert read_evaluations(run.evaluations).steps.tolist() == [0]
     assert read_metrics(run.metrics)["step"][-1] == 116  # a row every 4 steps
 
 
@@ -211,4 +252,5 @@ def test_ctrl_c_keeps_what_there_is(subproc: bool, tmp_path: Path) -> None:
     assert "Traceback" not in error
     (path,) = (tmp_path / "tiny" / "sb3-tqc").iterdir()
     run = RunDirectory.open(path)
-    assert all(file.exists() for file in (run.model, run.engine, run.curve, run.metrics))
+    assert all(file.exists() for file in (run.model, run.engine, run.curve, run.metrics, run.evaluations))
+    assert not run.finished.exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mvr_wrappers.errors import ConfigError, UnknownNameError
-from mvr_wrappers.tasks.files import read_yaml
+from mvr_wrappers.tasks.files import read_task_file, read_value, read_yaml
 from mvr_wrappers.tasks.registry import load_registry
 
 TASK = "tasks:\n  reach-red: {family: tiny, prompt: a ball rolling to the red pillar}\n"
@@ -40,6 +40,8 @@ def _message(path: Path) -> str:
         ("- a\n- b\n", ["holds no mapping"]),
         ("tasks: {}\n", ["tasks is missing or empty"]),
         ("tasks: 3\n", ["tasks must be a mapping", "got 3"]),
+        ("suites: 3\n", ["suites must be a mapping", "got 3"]),
+        ("suites: {x: 3}\n", ["suites.x must be a mapping", "got 3"]),
         ("tasks:\n  reach: push\n", ["tasks.reach must be a mapping", "'push'"]),
         (TASK + "task: {}\n", ["task is not a section", "Nearest: tasks", "defaults, presets, families, tasks"]),
         ("tasks:\n  a b: {prompt: x}\n", ["tasks.a b: a name is made of letters"]),
@@ -143,3 +145,19 @@ def test_a_placeholder_in_a_name_makes_one_task_for_each_of_its_values(write: An
     prompts = {name: spec.prompt for name, spec in load_registry(path).items()}
     lifting = dict.fromkeys(("h1-lift_s", "h1-lift_l", "g1-lift_s"), "a robot lifting")
     assert prompts == {**lifting, "g1-lift_l": "written out", "h1-h1": "two robots", "g1-g1": "two robots"}
+
+
+def test_a_file_may_hold_suites_alone(write: Any) -> None:
+    path = write("suites: {mine: {tasks: [push-v3], seeds: [0]}}\n")
+    assert load_registry(path) == {}
+    assert read_task_file(path).suites == {"mine": {"tasks": ["push-v3"], "seeds": [0]}}
+
+
+@pytest.mark.parametrize(("text", "value"), [("5e-4", 5e-4), ("[64, 64]", [64, 64]), ("demo", "demo"), ("null", None)])
+def test_a_value_is_read_as_in_a_file(text: str, value: object) -> None:
+    assert read_value(text) == value
+
+
+def test_a_value_that_is_not_yaml_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is not YAML; quote"):
+        read_value("[1")

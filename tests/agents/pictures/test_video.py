@@ -7,8 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from mvr_agents.pictures.video import read_clips, tile, write_video
+from mvr_agents.pictures.video import read_clips, tile, write_animation, write_video
 from mvr_wrappers.errors import ConfigError
 
 
@@ -88,3 +89,12 @@ def test_what_is_no_video_is_an_error(tmp_path: Path) -> None:
     for seconds, overlap in ((0.0, 0.5), (2.0, 1.0)):
         with pytest.raises(ConfigError, match="more than 0 s"):
             read_clips(tmp_path / "a.mp4", 4, seconds, overlap)
+
+
+def test_an_animation_lasts_as_long_as_asked(tmp_path: Path, rng: np.random.Generator) -> None:
+    frames = rng.integers(0, 255, (5, 8, 12, 3), np.uint8)
+    for seconds, milliseconds in ((1.0, 200), (0.01, 20)):
+        write_animation(tmp_path / "a.gif", frames, seconds)
+        with Image.open(tmp_path / "a.gif") as film:
+            assert film.size == (12, 8) and getattr(film, "n_frames") == 5  # noqa: B009 - of GIF files alone
+            assert film.info["duration"] == milliseconds and film.info["loop"] == 0

@@ -55,6 +55,15 @@ def test_a_table_s_line_names_date_commit_machine_load_and_versions(monkeypatch:
     assert "commit unknown" in provenance.made_with()
 
 
+def test_a_machine_is_told_with_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "_output", lambda *command: "A card\nAnother card")
+    here = provenance.machine()
+    assert here["cores"] == os.cpu_count() and here["gpus"] == ["A card", "Another card"]
+    assert here["processor"] and here["memory"] > 0.1
+    monkeypatch.setattr(provenance, "_output", lambda *command: None)
+    assert provenance.machine()["gpus"] == []
+
+
 def test_a_run_s_versions_hold_that_of_mujoco() -> None:
     assert provenance.package_versions()["mujoco"] == importlib.metadata.version("mujoco")
 
@@ -69,7 +78,9 @@ def test_every_results_file_names_its_mujoco(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(set(ROOT.glob("benchmarks/*.py")) - {ROOT / "benchmarks/curves.py"}), ids=lambda file: file.name
+    "file",
+    sorted(file for file in ROOT.glob("benchmarks/*.py") if "__main__" in file.read_text("utf-8")),
+    ids=lambda file: file.name,
 )
 def test_every_benchmark_says_what_its_table_was_made_with(file: Path) -> None:
     assert "made_with(" in file.read_text("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def test_config_yaml_says_what_the_run_was_made_with(config: TrainConfig) -> Non
     assert document["config"]["hyperparameters"]["steps"] == 70
     assert document["task"]["make"]["id"] == "Tiny-v0"
     assert {"python", "torch", "gymnasium", "mvr-wrappers"} <= set(document["versions"])
-    assert set(document) == {"format", "config", "task", "started", "git", "versions"}
+    assert set(document) == {"format", "config", "task", "started", "git", "versions", "machine"}
     assert document["format"] == 2
 
 
@@ -111,3 +112,19 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="choose another outputs folder"):
         RunDirectory.create(TrainConfig.for_task("tiny", outputs=tmp_path / "file"))
+
+
+def test_a_folder_is_named_after_its_seed(config: TrainConfig) -> None:
+    assert RunDirectory.create(config).path.name.endswith("-seed-3")
+
+
+def test_a_run_goes_where_it_is_told_to_unless_a_run_is_there(config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, run_dir=tmp_path / "a" / "b")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    run = RunDirectory.create(config)
+    assert run.path == config.run_dir and run.read_config() == config
+    with pytest.raises(ConfigError, match=r"there is a run in .* already"):
+        RunDirectory.create(config)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="choose another run_dir"):
+        RunDirectory.create(dataclasses.replace(config, run_dir=tmp_path / "file" / "x"))

@@ -1,0 +1,1 @@
+"""Many runs: their numbers, compared, and the report of it."""
