@@ -46,6 +46,7 @@ def test_a_run_writes_everything(run: RunDirectory) -> None:
     assert {path.name for path in run.path.iterdir()} == {
         *("config.yaml", "metrics.csv", "tensorboard", "model.zip", "engine.npz"),
         *("curve.png", "filmstrip.png", "relevance.png", "episode.gif"),
+        *("evaluations.npz", "finished.json"),
     }
     metrics = read_metrics(run.metrics)
     assert metrics["step"][-1] == 240 and metrics["updates"][-1] == 3 and metrics["clips_scored"][-1] == 60
