@@ -131,9 +131,10 @@ def test_does_not_depend_on_the_default_dtype():
     np.testing.assert_array_equal(weights(other)["model/direction"], weights(plain)["model/direction"])
 
 
-def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
-    """The held-out loss is scripted: the weights kept must be those of its minimum, at the second epoch."""
-    trainer = make_trainer(patience=3)
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 5)])
+def test_which_weights_are_kept(monkeypatch, keep, epoch):
+    """The held-out loss is scripted: it is lowest after the second epoch, and three epochs of patience follow."""
+    trainer = make_trainer(patience=3, keep=keep)
     losses = iter([5.0, 4.0, 1.0, 2.0, 3.0, 1.5, 9.9])
     seen = []
 
@@ -143,26 +144,25 @@ def test_keeps_the_weights_of_the_lowest_held_out_loss(monkeypatch):
 
     monkeypatch.setattr(trainer, "_evaluate", scripted)
     report = trainer.update(make_dataset(60))
-    assert report.steps == 50 and report.held_out_before == 5.0  # 2 epochs falling, then 3 of patience
+    assert report.steps == 50 and report.held_out_before == 5.0 and report.stopped_early
     for name, tensor in present(trainer.model).state_dict().items():
-        assert torch.equal(tensor, seen[2][name])
+        assert torch.equal(tensor, seen[epoch][name])
     assert not torch.equal(seen[2]["direction"], seen[5]["direction"])
 
 
-def test_keep_last_keeps_the_weights_of_the_last_epoch(monkeypatch):
-    trainer = make_trainer(patience=3, keep="last")
-    losses = iter([5.0, 4.0, 1.0, 2.0, 3.0, 1.5, 9.9])
+def test_a_first_update_never_leaves_weights_that_learned_nothing(monkeypatch):
+    trainer = make_trainer(patience=3)
+    rising = iter([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     seen = []
 
     def scripted(model, held_out, pairs):
-        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return next(losses), 0.5
+        seen.append(model.direction.detach().clone())
+        return next(rising), 0.5
 
     monkeypatch.setattr(trainer, "_evaluate", scripted)
-    report = trainer.update(make_dataset(60))
-    assert report.steps == 50 and report.stopped_early
-    for name, tensor in present(trainer.model).state_dict().items():
-        assert torch.equal(tensor, seen[5][name])
+    trainer.update(make_dataset(60))
+    direction = present(trainer.model).direction
+    assert torch.equal(direction, seen[1]) and not torch.equal(direction, seen[0])
 
 
 def test_an_update_that_does_not_help_changes_no_weight(monkeypatch):
