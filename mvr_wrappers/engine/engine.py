@@ -181,7 +181,7 @@ class RewardEngine:
         self._pool.offer(clips)
 
     def number_envs(self, count: int) -> range:
-        """Returns `count` numbers for envs whose clips come here, which no other env has: `FilmedEnv.number`."""
+        """Returns `count` numbers for envs whose clips come here, which no other env has: `FilmedEnv.film_number`."""
         first, self._envs = self._envs, self._envs + count
         return range(first, self._envs)
 
