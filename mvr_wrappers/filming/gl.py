@@ -184,14 +184,15 @@ def let_cool(owner: object) -> None:
 def release_idle() -> None:
     """Closes the contexts none of whose residents has a living owner, unless somebody keeps them warm.
 
-    Those of other threads are left to them while they live.
+    Those of other threads are left to them while they live. Of several threads that find the same one idle, the thread
+    that takes it out of the table closes it.
     """
     if _process.warm:
         return
     for context in list(_process.contexts.values()):
         thread = context.key[0]
-        if context.empty and (thread is threading.current_thread() or not thread.is_alive()):
-            del _process.contexts[context.key]
+        idle = context.empty and (thread is threading.current_thread() or not thread.is_alive())
+        if idle and _process.contexts.pop(context.key, None) is not None:
             context.close()
 
 

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
+import weakref
 from ctypes.util import find_library
 from typing import Any
 
@@ -173,3 +175,25 @@ def test_what_was_uploaded_is_used_again_while_an_env_that_filmed_is_open(monkey
     envs[1].close()
     wait_for_films()
     assert (32, 32) not in [key[1:] for key in gl._process.contexts]
+
+
+def test_a_context_that_two_threads_find_idle_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+
+    class Meanwhile:
+        """A context that another thread takes out while this one looks whether it is idle."""
+
+        key = (threading.current_thread(), 31, 31)
+
+        @property
+        def empty(self) -> bool:
+            gl._process.contexts.pop(self.key)
+            return True
+
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(gl._process, "warm", weakref.WeakSet())
+    monkeypatch.setattr(gl._process, "contexts", {Meanwhile.key: Meanwhile()})
+    gl.release_idle()
+    assert closed == []
