@@ -14,7 +14,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check lint format types imports spelling test test-fast test-latest test-lowest demo bench gl clean
+.PHONY: help install check lint format types imports spelling docs test test-fast test-latest test-lowest demo bench gl clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,10 @@ imports: $(STAMP)
 
 spelling: $(STAMP)
 	$(BIN)/typos
+
+docs: $(STAMP)  ## the documentation, as pages in .venv/docs/html; warnings are errors
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d $(VENV)/docs/doctrees docs $(VENV)/docs/html
+	@echo "open $(VENV)/docs/html/index.html"
 
 # One thread a process, and a process a core: the networks of the tests are too small for more threads to pay.
 test test-fast: export OMP_NUM_THREADS := 1

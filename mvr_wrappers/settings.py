@@ -105,7 +105,7 @@ class RelevanceSettings(StrictFields):
         pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
-        constant: a feature whose deviation is below this share of max(1, |mean|), in its own units such as metres and
+        constant: a feature whose deviation is below this share of max(1, abs(mean)), in its own units such as metres and
             radians, and below half the usual deviation of the others, counts as constant and is not scaled: else the
             place of an object that was never touched outweighs all others when it first changes. 0 scales whatever is
             more than rounding.

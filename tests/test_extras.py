@@ -1,4 +1,4 @@
-"""Extras hold what the README says, and the commands that messages name install them."""
+"""Extras hold what the documentation says, and the commands that messages name install them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mvr_wrappers import extras
 from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-FOR_DEVELOPERS = {"tests", "dev"}
+FOR_DEVELOPERS = {"docs", "tests", "dev"}
 OF_SERVICES = {"wandb"}  # who wants one asks for it
 REQUIRES = [
     "numpy>=2.0",
@@ -41,15 +41,15 @@ def names(requirements: list[str]) -> set[str]:
     return packages | own_extras(requirements)
 
 
-def readme_table() -> dict[str, str]:
-    """Returns what the README says that each extra brings."""
-    table = (ROOT / "README.md").read_text().partition("| extra | brings |")[2].partition("\n\n")[0]
+def documented_table() -> dict[str, str]:
+    """Returns what the documentation says that each extra brings."""
+    table = (ROOT / "docs" / "install.md").read_text().partition("| extra | brings |")[2].partition("\n\n")[0]
     rows = [line.strip("|").split("|") for line in table.splitlines()[2:]]
     return {extra.strip().strip("`"): brings for extra, brings, _ in rows}
 
 
-def test_the_readme_lists_every_extra_with_all_it_brings() -> None:
-    table, declared = readme_table(), PROJECT["optional-dependencies"]
+def test_the_documentation_lists_every_extra_with_all_it_brings() -> None:
+    table, declared = documented_table(), PROJECT["optional-dependencies"]
     assert set(table) - {"none"} == set(declared) - FOR_DEVELOPERS
     for extra, brings in table.items():
         given = names(declared[extra] if extra != "none" else PROJECT["dependencies"])

@@ -253,8 +253,8 @@ class RewardEngine:
         """Returns what the engine has done so far, see `RewardModelMetrics`; NaN where there is nothing yet.
 
         Besides there are `env_steps` (counted over all sub-envs), `version`, `clips_waiting` (for the next scoring),
-        `clips_dropped` (more were filmed than will be scored) and `fade` (mean |shaping| over mean |task reward| of the
-        last `schedule.score_every` env steps or up to twice as many; NaN where the task paid nothing).
+        `clips_dropped` (more were filmed than will be scored) and `fade` (mean of abs(shaping) over that of abs(task
+        reward), of the last `schedule.score_every` env steps or up to twice as many; NaN where the task paid nothing).
         """
         counters = {
             "env_steps": self._clock.env_steps,

@@ -82,11 +82,14 @@ class Reel:
         return draw_filmstrip(parts)
 
 
-def draw_filmstrip(parts: Sequence[tuple[str, Sequence[Strip]]]) -> NDArray[np.uint8]:
+def draw_filmstrip(
+    parts: Sequence[tuple[str, Sequence[Strip]]], footer: str = "time, left to right"
+) -> NDArray[np.uint8]:
     """Draws rows of frames under headings, one below the other.
 
     Args:
         parts: heading (its line breaks are kept) and rows; at least one row in all.
+        footer: what the frames of a row differ in.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -111,7 +114,7 @@ def draw_filmstrip(parts: Sequence[tuple[str, Sequence[Strip]]]) -> NDArray[np.u
             pen.text((_MARGIN, top), "\n".join(strip.caption), strip.color, font, spacing=_LINE - _TEXT)
             top += heights[strip]
         top += _MARGIN // 2
-    pen.text((width - _MARGIN, top), "time, left to right", _GREY, font, anchor="ra")
+    pen.text((width - _MARGIN, top), footer, _GREY, font, anchor="ra")
     return np.array(canvas)
 
 

@@ -1,4 +1,4 @@
-"""The README's table of clients names tests that exist, and every module of them."""
+"""The documentation's table of clients names tests that exist, and every module of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ HERE = Path(__file__).parent
 
 
 def test_the_table_names_tests_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    table = readme.split("## Tested with\n")[1].split("\n## ")[0]
+    table = (ROOT / "docs" / "compatibility.md").read_text()
     named = re.findall(r"`([a-z0-9_]+)::(\w+)`", table)
     for client, name in named:
         source = (HERE / f"test_{client}.py").read_text()

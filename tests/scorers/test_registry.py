@@ -85,9 +85,9 @@ def test_registered_scorer_gets_resolved_arguments(scorer: Any, tmp_path: Path) 
     assert seen == [{"device": torch.device("cpu"), "dtype": torch.bfloat16, "weights": tmp_path}]
 
 
-def test_the_three_lines_of_the_readme(scorer: Any) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_scorer(" in block)
+def test_the_three_lines_of_the_documentation(scorer: Any) -> None:
+    page = (ROOT / "docs" / "scorers.md").read_text()
+    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "register_scorer(" in block)
     assert len([line for line in lines.splitlines() if line]) == 3
     names: dict[str, Any] = {"gym": gym, "MyEncoder": lambda device: scorer}
     exec(lines, names)
