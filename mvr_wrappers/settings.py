@@ -105,10 +105,10 @@ class RelevanceSettings(StrictFields):
         pairs: clip pairs drawn a step among its clips.
         states_per_clip: states drawn from a clip to estimate its mean; None takes all of them (paper).
         standardise: feed h(s) with standardised states; False feeds raw states (paper).
-        constant: a feature whose deviation is below this share of max(1, abs(mean)), in its own units such as metres and
-            radians, and below half the usual deviation of the others, counts as constant and is not scaled: else the
-            place of an object that was never touched outweighs all others when it first changes. 0 scales whatever is
-            more than rounding.
+        constant: a feature whose deviation is below this share of max(1, abs(mean)), in its own units such as metres
+            and radians, and below half the usual deviation of the others, counts as constant and is not scaled: else
+            the place of an object that was never touched outweighs all others when it first changes. 0 scales whatever
+            is more than rounding.
         state_bound: standardised states are clipped to [-state_bound, state_bound], for the same reason. None does not
             clip; nor are raw states ever.
         center_views: subtract each view's mean score before pairing and ranking; False is the paper.
