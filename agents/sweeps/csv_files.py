@@ -50,7 +50,11 @@ def _results(findings: Findings) -> Iterator[tuple[Cell, ...]]:
 
 def _comparisons(findings: Findings) -> Iterator[tuple[Cell, ...]]:
     for found in findings.comparisons:
-        numbers = {"probability of improvement": found.improvement, f"{findings.metric} difference": found.difference}
+        numbers = {
+            "probability of improvement": found.improvement,
+            f"{findings.metric} difference": found.difference,
+            f"{findings.metric} difference of means": found.means,
+        }
         for quantity, number in numbers.items():
             if number is not None:
                 values = (float(number.value), float(number.low), float(number.high))

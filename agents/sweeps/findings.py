@@ -12,7 +12,14 @@ from mvr_agents.sweeps.collect import Collection, Run
 from mvr_agents.sweeps.groups import By, Group, make_groups, one_scale, require_one_scale, sample_of, scores_of, sign_of
 from mvr_agents.sweeps.lines import Line, curves, profiles
 from mvr_agents.sweeps.scores import METRICS, MetricName
-from mvr_agents.sweeps.statistics import Array, Estimate, estimate, interquartile_mean, probability_of_improvement
+from mvr_agents.sweeps.statistics import (
+    Array,
+    Estimate,
+    difference_of_means,
+    estimate,
+    interquartile_mean,
+    probability_of_improvement,
+)
 from mvr_wrappers.errors import ConfigError
 
 
@@ -38,6 +45,7 @@ class Comparison:
         improvement: probability that a run of `arm` beats one of `other`.
         difference: interquartile mean of `arm` - `other` over pairs of the same task and seed; None without such pairs.
         pairs: float64 (P,), those differences.
+        means: mean over tasks of the mean of `arm` - that of `other`; None where a run never came so far.
     """
 
     group: Group
@@ -46,6 +54,7 @@ class Comparison:
     improvement: Estimate
     difference: Estimate | None
     pairs: Array
+    means: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,16 +111,19 @@ def _results(collection: Collection, group: Group, silent: set[str]) -> Iterator
 
 def _compare(collection: Collection, metric: MetricName, group: Group, arm: str, other: str) -> Comparison:
     sign = sign_of(metric)
-    samples = [[sign * scores for scores in sample_of(collection, group, name, metric)] for name in (arm, other)]
+    samples = [sample_of(collection, group, name, metric) for name in (arm, other)]
+    better = [[sign * scores for scores in sample] for sample in samples]
+    finite = all(np.isfinite(scores).all() for sample in samples for scores in sample)
     paired = [_paired(collection.of(task, arm), collection.of(task, other), metric) for task in group.tasks]
     paired = [differences for differences in paired if len(differences)]
     return Comparison(
         group,
         arm,
         other,
-        improvement=estimate(probability_of_improvement, *samples),
+        improvement=estimate(probability_of_improvement, *better),
         difference=estimate(interquartile_mean, paired) if paired else None,
         pairs=np.concatenate(paired) if paired else np.zeros(0),
+        means=estimate(difference_of_means, *samples) if finite else None,
     )
 
 

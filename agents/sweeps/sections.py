@@ -58,14 +58,16 @@ def results(findings: Findings) -> Table:
 def comparisons(findings: Findings) -> Table:
     """Returns the pairs of arms, a row each and a group."""
     metric = METRICS[findings.metric]
-    columns = ("task", "arm", "beats", "probability", f"difference of {metric.title}", "pairs")
+    columns = ("task", "arm", "beats", "probability", f"difference of {metric.title}", "pairs", "difference of means")
     return Table(columns, tuple(_comparison(found, metric) for found in findings.comparisons))
 
 
 def _comparison(found: Comparison, metric: Metric) -> tuple[str, ...]:
-    difference = "-" if found.difference is None else _estimate(found.difference, metric, sign="+")
+    difference, means = (
+        "-" if number is None else _estimate(number, metric, sign="+") for number in (found.difference, found.means)
+    )
     probability = _interval(found.improvement, lambda value: f"{value:.2f}")
-    return (found.group.name, found.arm, found.other, probability, difference, str(len(found.pairs)))
+    return (found.group.name, found.arm, found.other, probability, difference, str(len(found.pairs)), means)
 
 
 def fading(collection: Collection, findings: Findings) -> Table:
@@ -136,6 +138,8 @@ def definitions(findings: Findings) -> Points:
             f"Probability: that a run of the arm beats one of the other on a task drawn at random, ties count half "
             f"({paper}, section 4.3).",
             "Difference: interquartile mean over pairs of the same task and seed, pairs drawn within tasks." + never,
+            "Difference of means: mean over tasks of the mean of the one arm less that of the other. No run is left "
+            "out, so that tasks which one arm alone solves count.",
             f"Performance profile: share of the runs with a score better than x, averaged over tasks ({paper}, "
             "section 4.2).",
             "Shaping beside task reward: mean |shaping| over mean |task reward| of training steps, in the first and "

@@ -46,7 +46,7 @@ def test_lines_without_an_interval_are_drawn(tmp_path: Path) -> None:
 def test_every_pair_has_a_panel_and_every_group_a_row(tmp_path: Path) -> None:
     heights = []
     for groups in (GROUPS[:1], GROUPS):
-        rows = [Comparison(group, "a", "b", number(0.5), number(2), np.array([-1.0, 2e6])) for group in groups]
+        rows = [Comparison(group, "a", "b", number(0.5), number(2), np.array([-1.0, 2e6]), None) for group in groups]
         draw_differences(rows, tmp_path / "differences.png", "Differences", "x")
         heights.append(size(tmp_path / "differences.png")[1])
     assert heights[1] > 1.5 * heights[0]

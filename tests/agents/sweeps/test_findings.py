@@ -55,6 +55,7 @@ def test_pairs_of_arms(suite: Path) -> None:
     assert pair.improvement.value == pytest.approx((4 / 4 + 3 / 4) / 2)
     assert sorted(pair.pairs) == [0, 0.25, 0.375, 0.5]
     assert present(pair.difference).value == pytest.approx((0.25 + 0.375) / 2)
+    assert present(pair.means).value == pytest.approx(((0.625 - 0.1875) + (0.125 - 0)) / 2)
 
 
 def test_fewer_steps_are_better_and_never_is_the_whole_length(suite: Path) -> None:

@@ -73,10 +73,11 @@ def test_csv_files_hold_every_number(suite: Path) -> None:
     results = {(row["arm"], row["metric"]): row for row in rows(suite / "report" / "results.csv")}
     assert results["a", "final_success"]["value"] == results["a", "final_success"]["low"] == "1"
     assert results["b", "final_success"]["value"] == "0.5" and results["b", "final_success"]["low"] == ""
-    (probability, difference) = rows(suite / "report" / "comparisons.csv")
+    (probability, difference, means) = rows(suite / "report" / "comparisons.csv")
     assert probability["quantity"] == "probability of improvement"
     assert float(probability["value"]) == (3.5 / 4 + 1) / 2  # .25 and .375 against .125 and .25; against .125 alone
     assert (difference["quantity"], difference["pairs"]) == ("success_auc difference", "3")
+    assert means["quantity"] == "success_auc difference of means"
     lines = rows(suite / "report" / "lines.csv")
     assert {row["quantity"] for row in lines} == {"success", "fade", "profile"}
 

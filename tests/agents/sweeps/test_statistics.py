@@ -10,6 +10,7 @@ import scipy.stats
 
 from mvr_agents.sweeps.statistics import (
     area_under,
+    difference_of_means,
     estimate,
     interquartile_mean,
     performance_profile,
@@ -41,6 +42,18 @@ def test_the_probability_of_improvement_counts_pairs_within_tasks() -> None:
     x, y = [rng.integers(9, size=7).astype(float)], [rng.integers(9, size=5).astype(float)]
     u = scipy.stats.mannwhitneyu(x[0], y[0]).statistic
     assert estimate(probability_of_improvement, x, y).value == pytest.approx(u / 35)
+
+
+def test_the_difference_of_means_weighs_tasks_alike_and_leaves_out_no_run() -> None:
+    """Task 1: 2.5 - 1.5; task 2: 0 - 6. (1 - 6) / 2. The interval is that of draws of both sides."""
+    x, y = sample([2, 3], [0]), sample([1, 2], [5, 6, 7])
+    assert estimate(difference_of_means, x, y).value == -2.5
+    found = estimate(difference_of_means, sample([0, 1]), sample([0, 0]), resamples=4_000)
+    assert [float(number) for number in (found.value, found.low, found.high)] == [
+        0.5,
+        0.0,
+        1.0,
+    ]  # means of x: 0, 1/2 and 1 in 1, 2 and 1 of 4 draws
 
 
 def test_runs_that_never_arrive_are_ties_and_beaten_by_all_others() -> None:
