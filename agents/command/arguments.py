@@ -60,7 +60,7 @@ class PlayArgs:
 
 @dataclass(frozen=True, slots=True)
 class FilmArgs:
-    """Film one episode from all views: a video, and a filmstrip of each view.
+    """Film one episode from all views: a video, a filmstrip of each view and, of a run, a GIF with f(s) below.
 
     Attributes:
         task: a name that `mvr tasks` lists, or FILE.yaml:NAME for a task of your own file.

@@ -28,6 +28,7 @@ def train(config: TrainConfig) -> int:
 def evaluate(args: EvalArgs) -> int:
     """Evaluates a run, and films an episode of it if asked."""
     from mvr_agents.pictures.film import film_task
+    from mvr_agents.runs.saved_engine import saved_engine
     from mvr_agents.runs.saved_run import SavedRun
 
     run = SavedRun.open(args.run, args.device)
@@ -42,8 +43,8 @@ def evaluate(args: EvalArgs) -> int:
         table.add_row("success at the last step", f"{result.last_success_rate:.0%}", "", "")
     console.print(table)
     if args.video:
-        with console.status("filming"):
-            paths = film_task(run.spec, run.policy, args.run / "episode.mp4", seed=seed)
+        with console.status("filming"), saved_engine(run.directory) as engine:
+            paths = film_task(run.spec, run.policy, args.run / "episode.mp4", seed=seed, engine=engine)
         say_files(*paths)
     return 0
 
@@ -51,12 +52,21 @@ def evaluate(args: EvalArgs) -> int:
 def film(args: FilmArgs) -> int:
     """Films an episode of a policy."""
     from mvr_agents.pictures.film import film_task
+    from mvr_agents.runs.run_dir import RunDirectory
+    from mvr_agents.runs.saved_engine import saved_engine
 
     spec = get_task(args.task)
     video = args.outputs / spec.name / "film" / f"{Path(args.policy).name}.mp4"
-    with console.status(f"filming the {args.policy} policy"):
+    with console.status(f"filming the {args.policy} policy"), saved_engine(RunDirectory(Path(args.policy))) as engine:
         paths = film_task(
-            spec, args.policy, video, size=args.size, every=args.every, quality=args.quality, seed=args.seed
+            spec,
+            args.policy,
+            video,
+            size=args.size,
+            every=args.every,
+            quality=args.quality,
+            seed=args.seed,
+            engine=engine,
         )
     say_files(*paths)
     return 0

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from mvr_agents.pictures.figures import GREEN, RED, Trace, draw_curve, draw_relevance
-from mvr_agents.pictures.video import tile, write_animation
+from mvr_agents.pictures.relevance_film import write_relevance_film
+from mvr_agents.pictures.video import DEFAULT_FPS
 from mvr_agents.runs.evaluate import Policy
 from mvr_agents.runs.metrics import read_metrics
 from mvr_agents.runs.run_dir import RunDirectory
@@ -25,7 +26,6 @@ from mvr_wrappers.tasks.registry import TaskSpec
 
 FRAMES = 8  # along an episode
 FRAME_SIZE = 160  # pixels
-DEFAULT_FPS = 30  # of envs that do not say
 
 
 def draw(
@@ -99,7 +99,7 @@ def draw_episode(
     title = f'{spec.name}: an evaluation episode after relevance update {updates:.0f}, {total}\n"{spec.prompt}"'
     draw_relevance(trace, run.relevance, title)
     film = film_episode(env, policy, rig, size=FRAME_SIZE, quality="fast", every=2 * every, seed=seed)
-    write_animation(run.film, tile(film.frames), len(film.rewards) / env.metadata.get("render_fps", DEFAULT_FPS))
+    write_relevance_film(run.film, film, engine, env.metadata.get("render_fps", DEFAULT_FPS))
 
 
 def trace_episode(episode: FilmedEpisode, engine: RewardEngine) -> Trace:

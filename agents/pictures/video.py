@@ -14,6 +14,9 @@ from PIL import Image
 from mvr_agents.extras import require
 from mvr_wrappers.errors import ConfigError
 
+DEFAULT_FPS = 30
+"""Steps a second of envs that do not say."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoClips:

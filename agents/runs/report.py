@@ -107,7 +107,7 @@ def _files(run: RunDirectory) -> Table:
         run.curve: "task return, success and mean VLM reward over steps",
         run.filmstrip: "the best and the worst clip of each view, by score",
         run.relevance: "state relevance and shaping along an evaluation episode",
-        run.film: "the same episode from all views",
+        run.film: "the same episode from all views, f(s) below",
         run.metrics: "all numbers of the run",
         run.evaluations: "every episode of every evaluation",
         run.tensorboard: "the same and more, for tensorboard --logdir",
