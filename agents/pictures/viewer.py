@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from mvr_agents.pictures.run_pictures import DEFAULT_FPS
+from mvr_agents.pictures.video import DEFAULT_FPS
 from mvr_agents.runs.evaluate import Policy
 from mvr_wrappers.errors import FilmingError
 from mvr_wrappers.filming import find_mujoco
