@@ -157,7 +157,7 @@ def test_tensorboard_has_the_pictures(run: RunDirectory) -> None:
         (image,) = written.Images(f"run/{name}")
         assert image.step == 240 and image.encoded_image_string == path.read_bytes()
     with Image.open(run.film) as film:
-        assert film.size == (320, 320)  # four views
+        assert film.size == (320, 404)  # four views, and f(s) below them
         milliseconds = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
     assert 800 <= sum(milliseconds) <= 880  # 40 steps at 50 Hz
     assert run.film.stat().st_size < 2e6
