@@ -263,6 +263,8 @@ class AgentSettings(TypedDict):
     eval_envs: Count | None
     """Envs that play these episodes in turn, episode i in env i modulo their number. None: n_envs, but not more than
     there are episodes. Where an env keeps the positions it once drew, this says how many are evaluated."""
+    checkpoint_every: Natural | None
+    """Environment steps between two checkpoints, at which all envs are reset; None: 5% of steps; 0: none."""
 
 
 def _section(settings: object) -> str:

@@ -93,11 +93,11 @@ def _change(word: str) -> tuple[str, list[Any]]:
 
 
 def _run(jobs: Sequence[Job], at_once: int) -> int:
-    from mvr_agents.runs.interrupt import stop_on_interrupt
+    from mvr_agents.runs.interrupt import stop_on_signal
     from mvr_agents.runs.provenance import gpu_names
 
     gpus = _gpus(len(gpu_names()))
-    with stop_on_interrupt() as stop, shown(console, say, at_once) as show:
+    with stop_on_signal() as stop, shown(console, say, at_once) as show:
         launch(jobs, at_once, stop=lambda: bool(stop), show=show, gpus=gpus, notify=say)
     say(summary(jobs))
     failed = [job for job in jobs if job.state == "failed"]

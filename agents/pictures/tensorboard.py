@@ -33,3 +33,16 @@ def log_pictures(logger: Logger, run: RunDirectory, step: int) -> None:
                 summary = Summary(value=[Summary.Value(tag=f"run/{path.stem}", image=image)])
                 writer.file_writer.add_summary(summary, step)
             writer.flush()
+
+
+def drop_after(folder: Path, step: int) -> None:
+    """Has TensorBoard show nothing of what earlier parts of a run logged after `step`; a later part goes on from there.
+
+    Args:
+        folder: of the run; a folder in it for each part that learned under another name.
+        step: env steps at which the run goes on.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    for part in sorted(path for path in folder.glob("*") if path.is_dir()):
+        SummaryWriter(str(part), purge_step=step + 1).close()

@@ -62,6 +62,8 @@ class TrainConfig(TaskSettings):
         subproc: step each sub-env in a process of its own.
         agent_device: where the agent computes: "auto", "cpu", "cuda", "cuda:N".
         threads: of torch on the CPU. One is the fastest for networks this small, by far where other programs run too.
+        checkpoint_replay: keep the replay buffer in checkpoints; without it they are small, and a run that is resumed
+            begins with an empty one.
         outputs: where run directories are written: OUTPUTS/<task>/<agent>/<time>-seed-<seed>.
         run_dir: the directory of this run itself, in place of one below outputs.
         track: tell the run to an experiment tracker as well: wandb writes into the run's directory and sends nothing,
@@ -78,6 +80,7 @@ class TrainConfig(TaskSettings):
     subproc: bool = False
     agent_device: str = "auto"
     threads: int = 1
+    checkpoint_replay: bool = True
     outputs: Path = Path("outputs")
     run_dir: Path | None = None
     track: TrackerName = "none"
@@ -119,6 +122,12 @@ class TrainConfig(TaskSettings):
         given = {key: overrides.pop(key) for key in names_of(TaskSettings) if key in overrides}
         spec = get_task(task, preset, agent=overrides.pop("hyperparameters", None), **given)
         return cls(task=task, preset=preset, hyperparameters=spec.agent, **values_of(TaskSettings, spec), **overrides)
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Env steps between two checkpoints, 0 for none."""
+        every = self.hyperparameters["checkpoint_every"]
+        return max(1, self.hyperparameters["steps"] // 20) if every is None else every
 
     def task_options(self) -> dict[str, Any]:
         """Returns what this configuration says about the task besides its name and preset, as keywords of the task."""

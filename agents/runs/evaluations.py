@@ -49,6 +49,27 @@ class EvaluationsWriter:
         self._moments: list[tuple[int, float]] = []
         self._results: list[Evaluation] = []
 
+    @property
+    def count(self) -> int:
+        """Evaluations taken in so far."""
+        return len(self._moments)
+
+    def keep(self, count: int) -> None:
+        """Goes on from the first evaluations of the file; those after them are dropped at the next `add`.
+
+        Raises:
+            ConfigError: it is damaged, or has not so many.
+        """
+        if count == 0:
+            return
+        saved = read_evaluations(self._path)
+        if len(saved.steps) < count:
+            raise ConfigError(f"{self._path} has {len(saved.steps)} evaluations of {count}; it was changed since")
+        self._moments = [(int(saved.steps[i]), float(saved.seconds[i])) for i in range(count)]
+        names = ("returns", "lengths", "successes", "last_successes")
+        columns = [getattr(saved, name) for name in names]
+        self._results = [Evaluation(*(None if c is None else c[i] for c in columns)) for i in range(count)]
+
     def add(self, step: int, seconds: float, result: Evaluation) -> None:
         """Takes in an evaluation made after `step` env steps and `seconds` of wall time, and writes all there are."""
         self._moments.append((step, seconds))

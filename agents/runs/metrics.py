@@ -94,20 +94,50 @@ class MetricsRow:
 
 
 COLUMNS = tuple(field.name for field in fields(MetricsRow))
+WHOLE = frozenset(field.name for field in fields(MetricsRow) if field.type == "int")
+"""Columns of whole numbers."""
 
 
 class MetricsWriter:
-    """Appends rows to metrics.csv, each at once on disk, so that a run that dies leaves what it had."""
+    """Appends rows to metrics.csv, each at once on disk, so that a run that dies leaves what it had.
+
+    Args:
+        path: the file. What is in it stays until the first `write`; call `keep` before where a run goes on.
+
+    Attributes:
+        rows: how many it has written.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        with path.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerow(COLUMNS)
+        self._path, self.rows = path, 0
+        if not path.exists():
+            self._begin()
+
+    def keep(self, rows: int) -> None:
+        """Goes on from the first rows of the file, by the names of its columns; those after them are dropped.
+
+        Raises:
+            ConfigError: it has not so many.
+        """
+        columns = read_metrics(self._path)
+        if len(columns["step"]) < rows:
+            raise ConfigError(f"{self._path} has {len(columns['step'])} rows of {rows}; it was changed since")
+        self.rows = 0
+        for i in range(rows):
+            values = {name: column[i].item() for name, column in columns.items()}
+            self.write(MetricsRow(**{name: int(value) if name in WHOLE else value for name, value in values.items()}))
 
     def write(self, row: MetricsRow) -> None:
         """Appends a row."""
+        if not self.rows:
+            self._begin()
         with self._path.open("a", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerow([_cell(getattr(row, name)) for name in COLUMNS])
+        self.rows += 1
+
+    def _begin(self) -> None:
+        with self._path.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerow(COLUMNS)
 
 
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from mvr_agents.runs.evaluate import Evaluation
-from mvr_agents.runs.evaluations import EvaluationsWriter
 from mvr_agents.runs.finished import Finished
-from mvr_agents.runs.interrupt import StopRequest
-from mvr_agents.runs.metrics import NAN, MetricsRow, MetricsWriter
+from mvr_agents.runs.metrics import NAN, MetricsRow
+from mvr_agents.runs.run_files import RunFiles
 from mvr_wrappers.engine.engine import RewardEngine
 
 LOSSES = {"actor_loss": "actor_loss", "critic_loss": "critic_loss", "entropy_coefficient": "ent_coef"}
@@ -60,8 +59,23 @@ class Window:
         for i in np.flatnonzero(dones).tolist():
             for key, values in self._episodes.items():
                 values.append(getattr(self, f"_{key}")[i])
-        self._task_return[dones] = self._shaped_return[dones] = 0.0
-        self._success[dones] = NAN
+        self._forget(dones)
+
+    def cut_episodes(self) -> None:
+        """Forgets the episodes that have begun."""
+        self._forget(np.ones(len(self._success), np.bool_))
+
+    def _forget(self, rows: NDArray[np.bool_]) -> None:
+        self._task_return[rows] = self._shaped_return[rows] = 0.0
+        self._success[rows] = NAN
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what is known of the steps and episodes since the last row, JSON-safe."""
+        return {"steps": self._steps, "episodes": self._episodes}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `state_dict` returned."""
+        self._steps, self._episodes = dict(state["steps"]), dict(state["episodes"])
 
     def means(self) -> dict[str, float]:
         """Returns the columns of `MetricsRow` that a window fills; NaN where nothing was seen."""
@@ -74,12 +88,12 @@ class Monitor(BaseCallback):
     """Writes a row of metrics every `log_every` steps, evaluates every `eval_every`, and stops training when asked.
 
     Args:
-        writer: of metrics.csv.
-        evaluations: writer of evaluations.npz.
+        n_envs: sub-envs it trains on.
+        files: written as training goes.
         evaluate: plays evaluation episodes with the agent as it is.
         eval_every: env steps between two evaluations; one more is made before the first step.
         log_every: env steps between two rows.
-        stop: training ends when it becomes true.
+        stop: training ends at the step at which it is true.
         wait: returns when the learner's updates are done, so that their time is not taken for another's.
         losses: returns those of the last training, see `LearnerModule.losses`.
         engine: of the shaped reward; None if there is none.
@@ -90,12 +104,12 @@ class Monitor(BaseCallback):
     def __init__(
         self,
         *,
-        writer: MetricsWriter,
-        evaluations: EvaluationsWriter,
+        n_envs: int,
+        files: RunFiles,
         evaluate: Callable[[], Evaluation],
         eval_every: int,
         log_every: int,
-        stop: StopRequest,
+        stop: Callable[[], bool],
         wait: Callable[[], None],
         losses: Callable[[], Mapping[str, float]],
         engine: RewardEngine | None,
@@ -103,22 +117,46 @@ class Monitor(BaseCallback):
         watchers: Sequence[Callable[[MetricsRow], object]] = (),
     ) -> None:
         super().__init__()
-        self._writer, self._evaluate, self._stop, self._wait = writer, evaluate, stop, wait
-        self._evaluations, self._losses = evaluations, losses
+        self._files, self._evaluate, self._stop, self._wait = files, evaluate, stop, wait
+        self._losses = losses
         self._eval_every, self._log_every = eval_every, log_every
         self._engine, self._film_seconds, self._watchers = engine, film_seconds, watchers
-        self._learner_seconds = self._eval_seconds = 0.0
+        self._window = Window(n_envs)
+        self._before = self._learner_seconds = self._eval_seconds = 0.0  # seconds, of all parts of a resumed run
+        self._start: float | None = None
         self._rollout_ended: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a resumed run goes on from, JSON-safe."""
+        return {
+            "window": self._window.state_dict(),
+            "seconds": self._seconds(),
+            "learner_seconds": self._learner_seconds,
+            "eval_seconds": self._eval_seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` returned; the row of the first step has been written then."""
+        self._window.load_state_dict(state["window"])
+        self._before = state["seconds"]
+        self._learner_seconds, self._eval_seconds = state["learner_seconds"], state["eval_seconds"]
+
+    def cut_episodes(self) -> None:
+        """Takes note that all envs were reset."""
+        self._window.cut_episodes()
 
     def finish(self) -> Finished:
         """Evaluates, writes the last row, and returns how far training came."""
         self._write_row(evaluate=True)
-        return Finished(self.num_timesteps, time.perf_counter() - self._start)
+        return Finished(self.num_timesteps, self._seconds())
+
+    def _seconds(self) -> float:
+        return self._before + (0.0 if self._start is None else time.perf_counter() - self._start)
 
     def _on_training_start(self) -> None:
         self._start = time.perf_counter()
-        self._window = Window(self.training_env.num_envs)
-        self._write_row(evaluate=True)
+        if self.num_timesteps == 0:
+            self._write_row(evaluate=True)
 
     def _on_rollout_start(self) -> None:
         if self._rollout_ended is not None:  # between two rollouts SB3 trains
@@ -130,8 +168,9 @@ class Monitor(BaseCallback):
 
     def _on_step(self) -> bool:
         self._window.add(self.locals["infos"], self.locals["dones"])
-        if self._stop or self.num_timesteps >= self.locals["total_timesteps"]:
-            return not self._stop  # the last row is written by `finish`
+        stop = self._stop()
+        if stop or self.num_timesteps >= self.locals["total_timesteps"]:
+            return not stop  # the last row is written by `finish`
         before = self.num_timesteps - self.training_env.num_envs
         if _crossed(before, self.num_timesteps, self._eval_every):
             self._write_row(evaluate=True)
@@ -148,18 +187,18 @@ class Monitor(BaseCallback):
             self._eval_seconds += time.perf_counter() - start
             values |= {"eval_return": result.mean_return, "eval_success": result.success_rate}
             values["eval_success_last"] = result.last_success_rate
-            self._evaluations.add(self.num_timesteps, time.perf_counter() - self._start, result)
+            self._files.add_evaluation(self.num_timesteps, self._seconds(), result)
         losses = self._losses()
         values |= {column: losses.get(name, NAN) for column, name in LOSSES.items()} | self._engine_values()
         row = MetricsRow(
             step=self.num_timesteps,
-            seconds=time.perf_counter() - self._start,
+            seconds=self._seconds(),
             learner_seconds=self._learner_seconds,
             eval_seconds=self._eval_seconds,
             film_seconds=self._film_seconds(),
             **values,
         )
-        self._writer.write(row)
+        self._files.add_row(row)
         for watch in self._watchers:
             watch(row)
         for name in LOGGED:

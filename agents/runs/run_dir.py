@@ -87,6 +87,16 @@ class RunDirectory:
         return self.path / "model.zip"
 
     @property
+    def best(self) -> Path:
+        """The agent as it was at its best evaluation."""
+        return self.path / "best.zip"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of what the run goes on from where it was stopped."""
+        return self.path / "checkpoints"
+
+    @property
     def engine(self) -> Path:
         """The reward engine; absent when the run was not shaped."""
         return self.path / "engine.npz"

@@ -124,6 +124,11 @@ class DeviceOffPolicyAlgorithm(OffPolicyAlgorithm):
         self._settle()
         super().dump_logs()
 
+    def get_parameters(self) -> dict[str, dict[str, Any]]:
+        """Returns the parameters, those that the last training left, see `BaseAlgorithm.get_parameters`."""
+        self._settle()
+        return super().get_parameters()
+
     def save(self, path: str | Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> None:
         """Saves everything but the replay buffer, see `BaseAlgorithm.save`."""
         self._settle()

@@ -193,6 +193,24 @@ class DeviceReplayBuffer(FollowsEngine, ReplayBuffer):
         if self.size():
             self.storage = self.storage._replace(ended=self.storage.ended.at[self.filled.newest].set(True))
 
+    def read_rows(self, rows: NDArray[np.int64], only: str | None = None) -> dict[str, NDArray[Any]]:
+        """Returns copies of some rows on the host: name of a column -> (len(rows), E, ...).
+
+        Args:
+            rows: numbers of rows.
+            only: one column; None: all.
+        """
+        self.flush()
+        columns = {name: column for name, column in self.storage._asdict().items() if only in (None, name)}
+        if self.jax_device.platform == "cpu":  # where the host sees the device's memory
+            return {name: np.from_dlpack(column)[rows] for name, column in columns.items()}
+        return {name: np.asarray(jnp.take(column, rows, axis=0)) for name, column in columns.items()}
+
+    def fill(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Takes columns (R, E, ...) as the first rows, in place of all there was; `pos` and `full` are set apart."""
+        self._storage, self.staged = None, None
+        self._loaded = Storage(**columns) if columns else None
+
     def reset(self) -> None:
         """Forgets all transitions."""
         super().reset()

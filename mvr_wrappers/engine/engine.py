@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ from typing import Any, NoReturn, Self, Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvr_wrappers.arrays import group, nested
+from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 from mvr_wrappers.engine.clock import Clock
@@ -42,6 +43,7 @@ from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
 FORMAT = 3  # of the files `save` writes
+FREE = frozenset({"device", "mode", "weights", "compile"})  # options that `restore` does not compare
 
 _NOT_FOR_CHILDREN = (
     "a RewardEngine cannot be copied, pickled or used in a child process: each child would load an encoder of its own. "
@@ -310,11 +312,30 @@ class RewardEngine:
             )
         changes = {"scorer": scorer, "device": device, "mode": mode}
         engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
-        engine._clock = Clock(**header["clock"])
-        engine._envs, engine._fade = header["envs"], Fade.from_list(header["fade"])
-        engine._pool.load_state_dict(group(arrays, "pool"))
-        engine._reward_model.load_state_dict(group(arrays, "reward_model"))
+        engine._take_over(header, arrays)
         return engine
+
+    def restore(self, path: str | Path) -> None:
+        """Takes over all that an engine of the same options had learned and counted when it was saved.
+
+        Raises:
+            EngineError: not a file that `save` wrote, or one of another version of its format, or of an engine with
+                other options; nothing was changed.
+        """
+        header, arrays = read_arrays(path)
+        _check_format(path, header.get("format"))
+        for name, value in json.loads(json.dumps(self.options)).items():
+            saved = header["options"].get(name)
+            if name not in FREE and saved != value:
+                raise EngineError(f"{path} is of an engine with {name} {saved}, and here it is {value}")
+        self._runner.wait()
+        self._take_over(header, arrays)
+
+    def _take_over(self, header: dict[str, Any], arrays: Arrays) -> None:
+        self._clock = Clock(**header["clock"])
+        self._envs, self._fade = header["envs"], Fade.from_list(header["fade"])
+        self._pool.load_state_dict(group(arrays, "pool"))
+        self._reward_model.load_state_dict(group(arrays, "reward_model"))
 
     def close(self) -> None:
         """Ends the worker thread, dropping work under way, and raises its error if that was never raised."""
@@ -339,6 +360,17 @@ class RewardEngine:
             raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
         if os.getpid() != self._process:
             raise EngineError(_NOT_FOR_CHILDREN)
+
+
+def prompt_of(path: str | Path) -> str:
+    """Returns the prompt of the engine that was saved at `path`.
+
+    Raises:
+        EngineError: not a file that `RewardEngine.save` wrote, or one of another version of its format.
+    """
+    header, _ = read_arrays(path)
+    _check_format(path, header.get("format"))
+    return str(header["options"]["prompt"])
 
 
 def _check_format(path: str | Path, found: Any) -> None:

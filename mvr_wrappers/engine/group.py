@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.engine import RewardEngine, prompt_of
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers import Scorer
@@ -98,6 +98,16 @@ class EngineGroup(Mapping[str, RewardEngine]):
         engine = RewardEngine.load(first, scorer=scorer, device=device, mode=mode)
         shared = engine.scorer
         return cls([engine, *(RewardEngine.load(path, scorer=shared, device=device, mode=mode) for path in others)])
+
+    def restore(self, folder: str | Path) -> None:
+        """Has each engine take over what `save` wrote of that of its prompt, see `RewardEngine.restore`.
+
+        Raises:
+            EngineError: not a folder that `save` wrote, or a file of it cannot be taken over.
+        """
+        for name in _read_index(Path(folder) / _INDEX):
+            path = Path(folder) / name
+            self.obtain(prompt_of(path)).restore(path)
 
     def close(self) -> None:
         """Closes the engines, except those that were lent.

@@ -185,6 +185,35 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Wall time spent waiting for frames so far, here or where clips are scored."""
         return self._waiting.seconds
 
+    @property
+    def film_state(self) -> dict[str, Any]:
+        """What filming goes on from, JSON-safe: counts of episodes and films, the choice of views, seconds waited.
+
+        Of an episode that is being filmed it holds nothing: end it with `end_film`, or by a reset. Clips that were not
+        popped are not part of it either. Setting it drops a film under way; reset the env afterwards.
+        """
+        return {
+            "number": self.film_number,
+            "episode": self._episode,
+            "films": self._films,
+            "views": self._rng.bit_generator.state,
+            "schedule": self._schedule.state_dict(),
+            "seconds": self.film_seconds,
+        }
+
+    @film_state.setter
+    def film_state(self, state: Mapping[str, Any]) -> None:
+        self._recorder = None
+        self.film_number = state["number"]  # begins the counts anew
+        self._episode, self._films = state["episode"], state["films"]
+        self._rng.bit_generator.state = state["views"]
+        self._schedule.load_state_dict(state["schedule"])
+        self._waiting.seconds = state["seconds"]
+
+    def end_film(self) -> None:
+        """Cuts what was filmed of this episode so far into clips, as if it had ended; the episode itself goes on."""
+        self._finish()
+
     def film_next(self) -> None:
         """Chooses the next episode for filming, whatever the count."""
         self._schedule.choose_next()
@@ -203,6 +232,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def close(self) -> None:
         """Drops an unfinished episode and closes the env; filmed clips can still be popped."""
+        self._recorder = None
         self._recorder = None
         let_cool(self)
         studio().release()

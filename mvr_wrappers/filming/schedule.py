@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 
 class FilmSchedule:
@@ -42,3 +44,16 @@ class FilmSchedule:
     def choose_next(self) -> None:
         """Chooses the next episode, whatever the count and the prompt."""
         self._next = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the counts, JSON-safe."""
+        return {
+            "episodes": [[prompt, count] for prompt, count in self._episodes.items()],
+            "missed": sorted(self._missed, key=str),
+            "next": self._next,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over the counts of another schedule of the same `film_every`."""
+        self._episodes = Counter(dict(state["episodes"]))
+        self._missed, self._next = set(state["missed"]), state["next"]

@@ -126,6 +126,11 @@ class RelabelReplayBuffer(FollowsEngine, ReplayBuffer):
         goes_on = self.next_observations[before] == self.observations[row]
         self._ended[before] |= ~goes_on.reshape(self.n_envs, -1).all(axis=1)
 
+    def cut(self) -> None:
+        """Ends the trajectories that the newest row belongs to: returns of several steps do not go on from there."""
+        if self.size():
+            self._ended[(self.pos - 1) % self.buffer_size] = True
+
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """Samples transitions, rewarded with task reward plus shaping under the engine's latest snapshot.
 

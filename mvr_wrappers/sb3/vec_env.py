@@ -160,8 +160,11 @@ class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
             final[i] = self._read.one(infos[i]["terminal_observation"])
         return final
 
-    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
-        return self.venv.env_method(name, *args) if args else self.venv.get_attr(name)
+    def _ask(self, name: str) -> Sequence[Any]:
+        return self.venv.get_attr(name)
+
+    def _call(self, name: str, *args: Any) -> Sequence[Any]:
+        return self.venv.env_method(name, *args)
 
     def _give(self, name: str, values: Sequence[Any]) -> None:
         for i, value in enumerate(values):  # `set_attr` would set it on the outermost wrapper

@@ -73,15 +73,48 @@ class FollowsEngine(ABC):
                 "set_engine(venv.engine)"
             )
         for number, prompt in enumerate(self._prompts):
-            engine = self.engine
-            if self.engines is not None and prompt is not None:
-                engine = self.engines.obtain(prompt)
+            engine = self._engine_of(prompt)
             snapshot = engine.snapshot
             if engine.relabel and snapshot is not self._labelled_by.get(prompt):
                 chosen = None if self._prompt_at is None else self._prompt_at == number
                 if chosen is None or chosen.any():
                     self._overwrite_shaping(snapshot, chosen)
                 self._labelled_by[prompt] = snapshot
+
+    def label_state(self) -> dict[str, Any]:
+        """Returns, JSON-safe, which prompts are stored and which of them have the shaping of the latest snapshot.
+
+        With the rows themselves it is all that a buffer goes on from, see `load_label_state`.
+        """
+        latest = [
+            number
+            for number, prompt in enumerate(self._prompts)
+            if self.engine is not None and self._labelled_by.get(prompt) is self._engine_of(prompt).snapshot
+        ]
+        return {"prompts": self._prompts, "latest": latest}
+
+    def load_label_state(self, state: Mapping[str, Any], prompt_at: NDArray[np.int32] | None = None) -> None:
+        """Takes over what `label_state` returned, once the engines are what they were then.
+
+        Args:
+            state: what it returned.
+            prompt_at: int32 (R, E), of rows that are stored, the number of their prompt; None where all are of one.
+        """
+        self._prompts, self._prompt_at = list(state["prompts"]), prompt_at
+        self._labelled_by = {
+            prompt: self._engine_of(prompt).snapshot
+            for number, prompt in enumerate(self._prompts)
+            if number in state["latest"]
+        }
+
+    @property
+    def prompt_at(self) -> NDArray[np.int32] | None:
+        """The number of the prompt of each stored row in `label_state`, int32 (R, E); None where all are of one."""
+        return self._prompt_at
+
+    def _engine_of(self, prompt: str | None) -> RewardEngine:
+        assert self.engine is not None
+        return self.engine if self.engines is None or prompt is None else self.engines.obtain(prompt)
 
     def _paid(self, rewards: NDArray[Any], infos: Sequence[Mapping[str, Any]]) -> tuple[Rewards, Rewards] | None:
         """Returns task rewards and shaping (E,) of a row as they were paid; None where the env is not shaped.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.clips import Clip
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.wrappers.routing import EnginePerEnv
 
 
@@ -55,6 +56,27 @@ class ShapedByEngines:
         self._collect_clips(due=True)
         return self._per_env.filmstrip(clips)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what filming goes on from, JSON-safe, after cutting films under way into clips for the engines.
+
+        The engines are not part of it (see `EngineGroup.save`; save them afterwards), nor are the simulations: a run
+        that is to go on exactly resets its envs wherever this is called, see `mvr_agents.CheckpointCallback`.
+        """
+        self._call("end_film")
+        self._collect_clips(due=True)
+        return {"films": list(self._ask("film_state"))}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `state_dict` returned; reset the envs afterwards.
+
+        Raises:
+            ConfigError: it is of another number of envs.
+        """
+        films = state["films"]
+        if len(films) != len(self._per_env.prompts):
+            raise ConfigError(f"the state is of {len(films)} envs, and here are {len(self._per_env.prompts)}")
+        self._give("film_state", films)
+
     def _number_envs(self, count: int) -> None:
         """Gives each env a number that no other env of the engines has."""
         self._give("film_number", self.engines.first.number_envs(count))
@@ -68,10 +90,14 @@ class ShapedByEngines:
         self._per_env.assign(list(self._ask("episode_prompt")))
 
     def _pop_clips(self, new: bool) -> Iterable[Sequence[Clip]]:
-        return self._ask("pop_clips", new)
+        return self._call("pop_clips", new)
 
-    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
-        """Returns what an attribute of each `FilmedEnv` is, or what the method returns."""
+    def _ask(self, name: str) -> Sequence[Any]:
+        """Returns an attribute of each `FilmedEnv`."""
+        raise NotImplementedError
+
+    def _call(self, name: str, *args: Any) -> Sequence[Any]:
+        """Returns what a method of each `FilmedEnv` returns."""
         raise NotImplementedError
 
     def _give(self, name: str, values: Sequence[Any]) -> None:

@@ -142,9 +142,11 @@ class MultiViewVLMRewardWrapper(ShapedByEngines, gym.Wrapper[Any, Any, Any, Any]
         super().close()
         self._close_engines()
 
-    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
-        attribute = getattr(self._filmed, name)
-        return [attribute(*args) if callable(attribute) else attribute]
+    def _ask(self, name: str) -> Sequence[Any]:
+        return [getattr(self._filmed, name)]
+
+    def _call(self, name: str, *args: Any) -> Sequence[Any]:
+        return [getattr(self._filmed, name)(*args)]
 
     def _give(self, name: str, values: Sequence[Any]) -> None:
         setattr(self._filmed, name, values[0])

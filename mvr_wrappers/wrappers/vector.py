@@ -177,7 +177,10 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
             final[i] = self._read.one(infos["final_obs"][i])
         return final
 
-    def _ask(self, name: str, *args: Any) -> Sequence[Any]:
+    def _ask(self, name: str) -> Sequence[Any]:
+        return call(self.env, name)
+
+    def _call(self, name: str, *args: Any) -> Sequence[Any]:
         return call(self.env, name, *args)
 
     def _give(self, name: str, values: Sequence[Any]) -> None:

@@ -39,7 +39,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def test_a_run_writes_everything(run: RunDirectory) -> None:
     names = {path.name for path in run.path.iterdir()}
     assert names == {
-        *("config.yaml", "metrics.csv", "evaluations.npz", "tensorboard", "model.zip", "engine.npz", "finished.json"),
+        *(
+            "config.yaml",
+            "metrics.csv",
+            "evaluations.npz",
+            "tensorboard",
+            "model.zip",
+            "best.zip",
+            "engine.npz",
+            "finished.json",
+        ),
         *("curve.png", "filmstrip.png", "relevance.png", "episode.gif"),
     }
     for picture in (run.curve, run.filmstrip, run.relevance):

@@ -11,7 +11,7 @@ from mvr_agents.runs.config import TrainConfig
 HYPERPARAMETERS: dict[str, Any] = {
     **{"steps": 240, "n_envs": 2, "learning_starts": 40, "train_freq": 8, "gradient_steps": 1, "buffer_size": 400},
     **{"batch_size": 16, "net_arch": [8], "n_quantiles": 5, "top_quantiles_to_drop_per_net": 1},
-    **{"eval_every": 120, "eval_episodes": 2},
+    **{"eval_every": 120, "eval_episodes": 2, "checkpoint_every": 0},
 }
 
 
