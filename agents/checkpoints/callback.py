@@ -156,7 +156,7 @@ class CheckpointCallback(BaseCallback):
         write_parameters(path / AGENT, self.model)
         for i, group in enumerate(engine_groups(self.training_env)):
             group.save(path / f"engines-{i}")
-        state = {
+        state: dict[str, Any] = {
             "agent": _kind(self.model),
             "counters": counters(self.model),
             "generators": generator_states(self.model.action_space),
@@ -202,7 +202,8 @@ class CheckpointCallback(BaseCallback):
         if normaliser is not None:
             model._last_original_obs = normaliser.get_original_obs()
         if model.use_sde:  # as SB3 does when a rollout begins, which was before this
-            getattr(model, "actor", model.policy).reset_noise(env.num_envs)
+            explorer: Any = getattr(model, "actor", model.policy)
+            explorer.reset_noise(env.num_envs)
         for part in self._parts.values():
             part.cut_episodes()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import gymnasium as gym
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_wrapper
 
 from mvr_wrappers.engine.group import EngineGroup
@@ -18,16 +20,18 @@ def shapers_of(env: VecEnv) -> Sequence[ShapedByEngines]:
     if around is not None:
         return [around]
     sub_envs = env.unwrapped.envs if isinstance(env.unwrapped, DummyVecEnv) else []
-    found = []
-    for sub_env in sub_envs:
-        while hasattr(sub_env, "env") and not isinstance(sub_env, MultiViewVLMRewardWrapper):
-            sub_env = sub_env.env
-        if isinstance(sub_env, MultiViewVLMRewardWrapper):
-            found.append(sub_env)
-    return found
+    return [wrapper for wrapper in map(_shaper_in, sub_envs) if wrapper is not None]
 
 
 def engine_groups(env: VecEnv) -> list[EngineGroup]:
     """Returns the engines of `shapers_of(env)`, those that several share once."""
     groups = {id(shaper.engines.first): shaper.engines for shaper in shapers_of(env)}
     return list(groups.values())
+
+
+def _shaper_in(env: gym.Env[Any, Any]) -> MultiViewVLMRewardWrapper | None:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, MultiViewVLMRewardWrapper):
+            return env
+        env = env.env
+    return None

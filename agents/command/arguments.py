@@ -1,4 +1,4 @@
-"""Typed arguments of the subcommands of `mvr`; those of `mvr train` are `TrainConfig`."""
+"""Typed arguments of the subcommands of `mvr`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,30 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.option_docs import documented
 from mvr_wrappers.options import ScorerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainArgs:
+    """Train an agent on the shaped reward of a task, or go on with a run that was stopped or killed.
+
+    The values shown are those of the task and the preset: `mvr train hammer-v3 --preset paper --help`.
+
+    Attributes:
+        train: what the run depends on.
+        resume: directory of a run to go on with, from its latest checkpoint; --exact is the only option beside it.
+        exact: with --resume: pass over a checkpoint that was written because the run was told to stop, so that it ends
+            as if it never had been.
+        config: config.yaml of a run to repeat; other options change it, such as --seed.
+    """
+
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    exact: bool = False
+    config: Annotated[Path | None, tyro.conf.arg(metavar="RUN/config.yaml")] = None
 
 
 @dataclass(frozen=True, slots=True)

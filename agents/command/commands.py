@@ -7,20 +7,22 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from mvr_agents.command.arguments import DoctorArgs, DownloadArgs, EvalArgs, FilmArgs, TasksArgs
+from mvr_agents.command.arguments import DoctorArgs, DownloadArgs, EvalArgs, FilmArgs, TasksArgs, TrainArgs
 from mvr_agents.command.terminal import console, progress, say, say_files
 from mvr_agents.extras import is_installed
-from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.tasks.registry import get_task, load_registry
 
 
-def train(config: TrainConfig) -> int:
+def train(args: TrainArgs) -> int:
     """Trains, and prints what the run did."""
+    from mvr_agents import training
     from mvr_agents.runs.report import report
-    from mvr_agents.training import train as run_training
 
-    run = run_training(config, notify=say)
+    if args.resume is None:
+        run = training.train(args.train, notify=say)
+    else:
+        run = training.resume(args.resume, exact=args.exact, notify=say)
     console.print(report(run))
     return 0
 

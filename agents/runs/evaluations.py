@@ -66,9 +66,16 @@ class EvaluationsWriter:
         if len(saved.steps) < count:
             raise ConfigError(f"{self._path} has {len(saved.steps)} evaluations of {count}; it was changed since")
         self._moments = [(int(saved.steps[i]), float(saved.seconds[i])) for i in range(count)]
-        names = ("returns", "lengths", "successes", "last_successes")
-        columns = [getattr(saved, name) for name in names]
-        self._results = [Evaluation(*(None if c is None else c[i] for c in columns)) for i in range(count)]
+        said, said_last = saved.successes, saved.last_successes
+        self._results = [
+            Evaluation(
+                saved.returns[i],
+                saved.lengths[i],
+                None if said is None else said[i],
+                None if said_last is None else said_last[i],
+            )
+            for i in range(count)
+        ]
 
     def add(self, step: int, seconds: float, result: Evaluation) -> None:
         """Takes in an evaluation made after `step` env steps and `seconds` of wall time, and writes all there are."""

@@ -39,9 +39,10 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             raise Killed
         return on_step(self)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(Monitor, "_on_step", die)
-        yield
+        with pytest.raises(Killed):
+            yield
 
 
 def run_killed(config: TrainConfig, steps: Sequence[int], monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
@@ -59,9 +60,9 @@ def run_killed(config: TrainConfig, steps: Sequence[int], monkeypatch: pytest.Mo
 def assert_same(one: RunDirectory, other: RunDirectory) -> None:
     """Compares metrics and evaluations but for times, the agents and the engines, bit for bit."""
     _assert_equal(numbers(read_metrics(one.metrics)), numbers(read_metrics(other.metrics)))
-    kept = [read_evaluations(run.evaluations) for run in (one, other)]
+    kept, other_kept = read_evaluations(one.evaluations), read_evaluations(other.evaluations)
     for name in ("steps", "returns", "lengths", "successes"):
-        np.testing.assert_array_equal(*(getattr(evaluations, name) for evaluations in kept), err_msg=name)
+        np.testing.assert_array_equal(getattr(kept, name), getattr(other_kept, name), err_msg=name)
     _assert_equal(parameters(one.model), parameters(other.model))
     assert one.engine.is_file() == other.engine.is_file()
     if one.engine.is_file():
@@ -99,5 +100,5 @@ def _collect(name: str, value: Any, found: dict[str, NDArray[Any]]) -> None:
 
 def _assert_equal(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> None:
     assert one.keys() == other.keys() and one
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)

@@ -14,6 +14,7 @@ from rich.console import Console
 import tests.support.tiny_task
 from mvr_agents import cli
 from mvr_agents.command import commands, dispatch
+from mvr_agents.command.arguments import TrainArgs
 from mvr_agents.pictures.video import write_video
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers.extras import install_command
@@ -27,7 +28,7 @@ TINY = f"{tests.support.tiny_task.TASKS}:tiny"
 def parsed(monkeypatch: pytest.MonkeyPatch, *words: str) -> TrainConfig:
     """Runs `mvr train WORDS` up to the point where training would begin."""
     seen: list[TrainConfig] = []
-    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainConfig, lambda config: seen.append(config) or 0))
+    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainArgs, lambda args: seen.append(args.train) or 0))
     assert cli.main(["train", *words]) == 0
     return seen[0]
 
