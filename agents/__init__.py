@@ -6,19 +6,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mvr_agents.checkpoints.callback import CheckpointCallback
     from mvr_agents.runs.config import TrainConfig
     from mvr_agents.runs.evaluate import evaluate
     from mvr_agents.tqc.algorithm import TQC
-    from mvr_agents.training import train
+    from mvr_agents.training import resume, train
 
 _HOMES = {
+    "CheckpointCallback": "checkpoints.callback",
     "TQC": "tqc.algorithm",
     "TrainConfig": "runs.config",
     "evaluate": "runs.evaluate",
+    "resume": "training",
     "train": "training",
 }
 
-__all__ = ["TQC", "TrainConfig", "evaluate", "train"]
+__all__ = ["TQC", "CheckpointCallback", "TrainConfig", "evaluate", "resume", "train"]
 
 
 def __getattr__(name: str) -> object:

@@ -187,6 +187,8 @@ def _arrays(buffer: ReplayBuffer) -> Columns:
     """Returns the columns of a buffer of NumPy arrays, in place; those of a dict of observations by their keys."""
     found: Columns = {}
     for name, value in vars(buffer).items():
+        if name == "_prompt_at":  # which `changing_columns` has
+            continue
         parts = {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
         for column, part in parts.items():
             if isinstance(part, np.ndarray) and part.shape[:2] == (buffer.buffer_size, buffer.n_envs):

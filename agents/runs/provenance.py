@@ -87,6 +87,15 @@ def git_revision() -> dict[str, Any] | None:
     return {"revision": revision, "changed": bool(_git(here.parent, "status", "--porcelain", "--untracked-files=no"))}
 
 
+def git_diff() -> str | None:
+    """Returns what differs from the commit in the files of the checkout this package runs from; None where nothing."""
+    revision = git_revision()
+    if revision is None or not revision["changed"]:
+        return None
+    diff = _git(Path(__file__).parent, "diff", "HEAD", "--no-color", "--no-ext-diff")
+    return None if diff is None else diff + "\n"
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Returns what a git command prints, None where there is no git, no repository, or the command fails."""
     return _output("git", "-C", str(folder), *arguments)
@@ -98,4 +107,4 @@ def _output(*command: str) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.strip("\n")

@@ -9,6 +9,7 @@ from typing import Self
 
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.config_file import read_config, write_config
+from mvr_agents.runs.provenance import git_diff
 from mvr_wrappers.errors import ConfigError
 
 
@@ -31,6 +32,9 @@ class RunDirectory:
             run = cls(_make_unique(parent, f"{started:%Y-%m-%d_%H-%M-%S}-seed-{config.seed}"))
         else:
             run = cls(_make_free(Path(config.run_dir)))
+        diff = git_diff()
+        if diff is not None:
+            run.diff.write_text(diff, encoding="utf-8")
         write_config(run.config, config, started)
         return run
 
@@ -60,6 +64,11 @@ class RunDirectory:
     def config(self) -> Path:
         """All values of the run, the packages' versions and the git revision."""
         return self.path / "config.yaml"
+
+    @property
+    def diff(self) -> Path:
+        """What the code of this package differed in from the revision, for `git apply`; absent where it did not."""
+        return self.path / "code.diff"
 
     @property
     def metrics(self) -> Path:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from mvr_agents.checkpoints.folder import CheckpointFolder
 from mvr_agents.sweeps.collect import FREE, flat
 from mvr_agents.sweeps.trials import Trial
 from mvr_wrappers.errors import ConfigError
@@ -37,6 +38,14 @@ def is_finished(trial: Trial) -> bool:
             difference = f"{key} {there.get(key)}, and it would now be {wanted.get(key)}"
             raise ConfigError(f"{run.path} holds a run with {difference}; give other --outputs, or delete that folder")
     return run.finished.is_file()
+
+
+def goes_on(trial: Trial) -> bool:
+    """Returns whether the trial's folder holds a run that can go on from a checkpoint."""
+    try:
+        return trial.run.config.is_file() and CheckpointFolder(trial.run.checkpoints).latest() is not None
+    except ConfigError:  # all of them are damaged
+        return False
 
 
 def clear(trial: Trial) -> None:

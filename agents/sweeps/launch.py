@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mvr_agents.sweeps.folders import LOG, clear, held, is_finished
+from mvr_agents.sweeps.folders import LOG, clear, goes_on, held, is_finished
 from mvr_agents.sweeps.trials import Trial
 from mvr_agents.sweeps.words import train_words
 
@@ -82,7 +82,7 @@ def launch(
     gpus: Sequence[str] = (),
     worker: Sequence[str] = WORKER,
 ) -> None:
-    """Runs what is not finished, each up to `ATTEMPTS` times, and returns when nothing runs any more.
+    """Runs what is not finished, each up to `ATTEMPTS` times and from its latest checkpoint, and returns when nothing runs any more.
 
     Where it is left by an exception, such as a second Ctrl-C, what runs is ended first.
 
@@ -148,8 +148,11 @@ def _fill(jobs: Sequence[Job], at_once: int, gpus: Sequence[str], worker: Sequen
 
 
 def _start(job: Job, gpu: str | None, worker: Sequence[str]) -> None:
-    clear(job.trial)
-    words = train_words(job.trial.config)
+    if goes_on(job.trial):
+        words = ["train", "--resume", str(job.trial.run.path)]
+    else:
+        clear(job.trial)
+        words = train_words(job.trial.config)
     environment = ONE_THREAD | os.environ | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
     with job.log.open("ab") as log:
         log.write(f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: mvr {shlex.join(words)}\n".encode())

@@ -40,8 +40,13 @@ def test_the_revision_is_that_of_a_tracked_file_and_tells_changes(
     git("add", "module.py")
     git("commit", "-q", "-m", "module")
     assert provenance.git_revision() == {"revision": git("rev-parse", "HEAD"), "changed": False}
+    assert provenance.git_diff() is None
     source.write_text("two\n")
     assert provenance.git_revision() == {"revision": git("rev-parse", "HEAD"), "changed": True}
+    diff = provenance.git_diff()
+    git("checkout", "module.py")
+    subprocess.run(["git", "apply"], cwd=tmp_path, check=True, input=diff, text=True)
+    assert source.read_text() == "two\n"
 
 
 def test_a_table_s_line_names_date_commit_machine_load_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
