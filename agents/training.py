@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Notify = Callable[[str], None]
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says where a disk, a quota or the largest file is full."""
 LOG_ROWS = 50  # of metrics.csv over a whole training, besides those of evaluations
 
 
@@ -103,6 +106,7 @@ def _run(
     ):
         module = learner(config.agent)  # after sub-processes are started: JAX runs threads
         run = begun or RunDirectory.create(config)  # now that the config has been seen to work
+        stack.enter_context(_disk_errors(run))
         agent = module.make(venv, settings, seed=config.seed, device=config.agent_device, log_dir=run.tensorboard)
         policy = agent_policy(agent)
         tracker = stack.enter_context(tracked(config.track, run))
@@ -157,8 +161,29 @@ def _run(
             write_finished(run.finished, finished)
             shutil.rmtree(run.checkpoints, ignore_errors=True)
         elif config.checkpoint_every:
-            notify(f"go on with: mvr train --resume {shlex.quote(str(run.path))}")
+            notify(f"go on with: {_resume_command(run)}")
     return run
+
+
+def _resume_command(run: RunDirectory) -> str:
+    return f"mvr train --resume {shlex.quote(str(run.path))}"
+
+
+@contextmanager
+def _disk_errors(run: RunDirectory) -> Iterator[None]:
+    """Explains errors of a full disk.
+
+    Raises:
+        ConfigError: there is no room for what the block writes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ConfigError(
+            f"cannot write to {run.path}: {error.strerror}; make room, and go on with: {_resume_command(run)}"
+        ) from error
 
 
 @contextmanager

@@ -3,10 +3,10 @@
     python benchmarks/checkpoints.py [--rows 1000000] [--result benchmarks/results/checkpoints.md]
 
 fills `RelabelReplayBuffer` (Stable-Baselines3) and `DeviceReplayBuffer` (`mvr_agents.TQC`) with rows of 151 numbers (45
-of the state, 45 of the next, 61 of the action) and, apart, with rows whose states alone have 151 (HumanoidBench's h1hand:
-363 numbers). Timed are a first checkpoint, in which all rows are new, one with 5% of new rows, as the default interval
-makes it, and loading. All is synced to the disk and summed by SHA-256. Memory is what the process holds more than before,
-at its highest.
+of the state, 45 of the next, 61 of the action) and, apart, with rows whose states alone have 151 (h1hand of
+HumanoidBench: 363 numbers). Timed are a first checkpoint, in which all rows are new, one with 5% of new rows, as the
+default interval makes it, and loading. All is synced to the disk and summed by SHA-256. Memory is what the process holds
+more than at its highest before.
 """
 
 from __future__ import annotations
@@ -33,10 +33,15 @@ ENVS, ACTIONS = 8, 61
 STATES = {"151 numbers": 45, "363 numbers": 151}
 
 
+def new_buffer(kind: type[Any], rows: int, dim: int) -> Any:
+    """Returns an empty buffer."""
+    box, actions = (spaces.Box(-1.0, 1.0, (size,), np.float32) for size in (dim, ACTIONS))
+    return kind(rows, box, actions, "cpu", n_envs=ENVS)
+
+
 def filled(kind: type[Any], rows: int, dim: int) -> Any:
     """Returns a buffer that is full of random numbers."""
-    box, actions = (spaces.Box(-1.0, 1.0, (size,), np.float32) for size in (dim, ACTIONS))
-    buffer = kind(rows, box, actions, "cpu", n_envs=ENVS)
+    buffer = new_buffer(kind, rows, dim)
     rng = np.random.default_rng(0)
     buffer.full = True
     shape = (buffer.buffer_size, ENVS, dim)
@@ -77,9 +82,8 @@ def measure(kind: type[Any], rows: int, dim: int, folder: Path) -> list[str]:
     new = buffer.buffer_size // 20
     buffer.pos = new
     second = timed(lambda: save(new))
-    del buffer
-    box, actions = (spaces.Box(-1.0, 1.0, (size_,), np.float32) for size_ in (dim, ACTIONS))
-    empty = kind(rows, box, actions, "cpu", n_envs=ENVS)
+    buffer.reset()
+    empty = new_buffer(kind, rows, dim)
     load = timed(lambda: ReplayLog(folder / "replay").fill(empty, states["last"], read_columns(folder / "columns.npz")))
     return [f"{size / 1e6:,.0f} MB", f"{first:.1f} s", f"{more:,.0f} MB", f"{second:.2f} s", f"{load:.1f} s"]
 

@@ -82,9 +82,9 @@ def launch(
     gpus: Sequence[str] = (),
     worker: Sequence[str] = WORKER,
 ) -> None:
-    """Runs what is not finished, each up to `ATTEMPTS` times and from its latest checkpoint, and returns when nothing runs any more.
+    """Runs what is not finished, each up to `ATTEMPTS` times, and returns when nothing runs any more.
 
-    Where it is left by an exception, such as a second Ctrl-C, what runs is ended first.
+    What has a checkpoint goes on from the latest. Where it is left by an exception, such as a second Ctrl-C, what runs is ended first.
 
     Args:
         jobs: see `jobs_of`; their states tell what came of them.

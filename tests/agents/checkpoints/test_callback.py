@@ -15,9 +15,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents.checkpoints.callback import CheckpointCallback
+from mvr_wrappers import MultiViewVLMRewardWrapper
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.sb3 import MultiViewVLMRewardVecEnv, RelabelReplayBuffer, RewardLogger, make_vec_env
-from mvr_wrappers import MultiViewVLMRewardWrapper
 from tests.support.fake_scorer import FakeScorer
 from tests.support.tiny_env import TinyEnv
 
@@ -90,7 +90,9 @@ def single_wrappers() -> BaseAlgorithm:
         env = TinyEnv()
         return lambda: MultiViewVLMRewardWrapper(env, "a ball", scorer=FakeScorer(), seed=seed, device="cpu", **options)
 
-    return PPO("MlpPolicy", DummyVecEnv([make(1), make(2)]), n_steps=16, batch_size=16, n_epochs=2, seed=3, device="cpu")
+    return PPO(
+        "MlpPolicy", DummyVecEnv([make(1), make(2)]), n_steps=16, batch_size=16, n_epochs=2, seed=3, device="cpu"
+    )
 
 
 def learn(make: Make, folder: Path, kill: int | None = None) -> BaseAlgorithm:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
+from mvr_agents.checkpoints.folder import CheckpointFolder
 from mvr_agents.runs.config_file import write_config
 from mvr_agents.runs.finished import Finished, write_finished
 from mvr_agents.sweeps.folders import clear, held
@@ -111,6 +112,18 @@ def test_a_sweep_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     again = jobs_of([job.trial for job in jobs if job.state == "waiting"])
     launch(again, 2, stop=never, show=blind, worker=fake_worker("finishes"))
     assert states(again) == ["finished"] * 2
+
+
+def test_a_trial_goes_on_from_its_checkpoint_unless_that_is_damaged(tmp_path: Path) -> None:
+    first, second, *_ = small_trials(tmp_path)
+    for trial in (first, second):
+        begun(trial)
+        CheckpointFolder(trial.run.checkpoints).write(64, True, lambda path: ({}, []))
+    (second.run.checkpoints / "step-000000000064" / "state.json").write_text("{")
+    jobs = jobs_of([first, second])
+    launch(jobs, 1, stop=never, show=blind, worker=fake_worker("finishes"))
+    assert f"words train --resume {first.run.path}" in jobs[0].log.read_text()
+    assert "words train tiny" in jobs[1].log.read_text() and not second.run.checkpoints.exists()
 
 
 def test_processes_end_with_an_exception(tmp_path: Path) -> None:

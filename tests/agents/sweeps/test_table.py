@@ -23,6 +23,7 @@ def jobs(tmp_path: Path) -> list[Job]:
 def run(job: Job, *rows: MetricsRow, attempts: int = 1) -> None:
     job.state, job.attempts = "running", attempts
     job.trial.run.path.mkdir(parents=True, exist_ok=True)
+    job.trial.run.metrics.unlink(missing_ok=True)
     writer = MetricsWriter(job.trial.run.metrics)
     for row in rows:
         writer.write(row)

@@ -10,6 +10,7 @@ import pytest
 import tests.support.tiny_task  # noqa: F401  registers MVR/tiny
 from mvr_agents import cli
 from mvr_agents.command import dispatch
+from mvr_agents.command.arguments import TrainArgs
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.sweeps.suites import read_suites
 from mvr_agents.sweeps.trials import trials
@@ -40,6 +41,6 @@ def test_words_of_the_shipped_suites_are_read_back(monkeypatch: pytest.MonkeyPat
 
 def parsed(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> TrainConfig:
     seen: list[TrainConfig] = []
-    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainConfig, lambda config: seen.append(config) or 0))
+    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainArgs, lambda args: seen.append(args.train) or 0))
     assert cli.main(words) == 0
     return seen[0]
