@@ -5,8 +5,8 @@
 fills `RelabelReplayBuffer` (Stable-Baselines3) and `DeviceReplayBuffer` (`mvr_agents.TQC`) with rows of 151 numbers (45
 of the state, 45 of the next, 61 of the action) and, apart, with rows whose states alone have 151 (h1hand of
 HumanoidBench: 363 numbers). Timed are a first checkpoint, in which all rows are new, one with 5% of new rows, as the
-default interval makes it, and loading. All is synced to the disk and summed by SHA-256. Memory is what the process holds
-more than at its highest before.
+default interval makes it, and loading. All is synced to the disk and summed by SHA-256. Memory is what the process
+holds more than at its highest before.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python tools/chaos.py [--kills 20] [--seed 0] [--jobs 2] [--result benchmarks/results/chaos.md]
 
-Runs are trainings of a tiny task (`tests/support/tiny_run.py`), each in a process of its own, its envs in sub-processes.
+Runs are trainings of a tiny task (`tests/support/tiny_run.py`), each a process of its own, its envs in sub-processes.
 A run is broken at a random moment of its training, resumed, and must end with the same metrics, evaluations, agent and
 engine as the run that was not broken, bit for bit:
 

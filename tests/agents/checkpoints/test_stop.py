@@ -37,7 +37,9 @@ def test_a_finished_run_keeps_no_checkpoints_and_is_not_resumed(whole: RunDirect
 def test_a_signal_stops_with_a_checkpoint(
     number: signal.Signals, whole: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_step, lines, told = Monitor._on_step, [], []
+    on_step = Monitor._on_step
+    lines: list[str] = []
+    told: list[str] = []
 
     def signalled(self: Monitor) -> bool:
         if self.num_timesteps == 150:
@@ -82,7 +84,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
     assert_same(whole, run)
     damage(copy, 192, "manifest.json")
     damage(copy, 128, "state.json")
-    with pytest.raises(ConfigError, match="no checkpoint in .* is whole: .*192.*128 is damaged: state.json"):
+    with pytest.raises(ConfigError, match=r"no checkpoint in .* is whole: .*192.*128 is damaged: state\.json"):
         resume(copy.path, progress=False)
 
 
