@@ -84,8 +84,8 @@ def launch(
 ) -> None:
     """Runs what is not finished, each up to `ATTEMPTS` times, and returns when nothing runs any more.
 
-    What has a checkpoint goes on from the latest. Where this is left by an exception, such as a second Ctrl-C, what runs
-    is ended first.
+    What has a checkpoint goes on from the latest. Where an exception leaves this, such as a second Ctrl-C, what runs is
+    ended first.
 
     Args:
         jobs: see `jobs_of`; their states tell what came of them.
