@@ -123,7 +123,7 @@ def test_a_trial_goes_on_from_its_checkpoint_unless_that_is_damaged(tmp_path: Pa
     jobs = jobs_of([first, second])
     launch(jobs, 1, stop=never, show=blind, worker=fake_worker("finishes"))
     assert f"mvr train --resume {first.run.path}\n" in jobs[0].log.read_text()
-    assert "mvr train tiny" in jobs[1].log.read_text() and not second.run.checkpoints.exists()
+    assert f"--run-dir={second.run.path}\n" in jobs[1].log.read_text() and not second.run.checkpoints.exists()
 
 
 def test_processes_end_with_an_exception(tmp_path: Path) -> None:
