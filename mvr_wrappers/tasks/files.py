@@ -60,6 +60,17 @@ tasks that one key with placeholders stands for. Beyond, a small file could take
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
+def as_path(path: object) -> Path:
+    """Returns the path of a file.
+
+    Raises:
+        ConfigError: it is neither text nor a path.
+    """
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"a file is given by its path, not by {path!r}")
+    return Path(path)
+
+
 def read_yaml(path: str | Path) -> Any:
     """Reads one YAML document.
 
@@ -67,7 +78,7 @@ def read_yaml(path: str | Path) -> Any:
         ConfigError: no such file, not UTF-8, or not YAML (with the line); a key that stands twice or is not text; or it
             is larger than `MOST_BYTES`, `MOST_LEVELS` or `MOST_VALUES`.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ConfigError(f"{path} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read")
@@ -151,8 +162,8 @@ def read_task_file(path: str | Path) -> TaskFile:
     Raises:
         ConfigError: naming the file, the key and what may stand there.
     """
-    path = Path(path)
     document = read_yaml(path)
+    path = Path(path)
     if not isinstance(document, dict):
         raise ConfigError(
             f"{path} holds no mapping; it needs the section tasks: or suites:, and may have {', '.join(SECTIONS[:-2])}"
