@@ -99,7 +99,7 @@ def _serve(jobs: _Jobs) -> None:
         job, done = next_
         try:
             job()
-        except BaseException as error:  # also an exit: whoever asks for the outcome hears of it
+        except BaseException as error:  # noqa: BLE001 - also an exit: whoever asks for the outcome hears of it
             done.set_exception(error)
         else:
             done.set_result(None)

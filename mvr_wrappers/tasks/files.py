@@ -83,7 +83,7 @@ def read_yaml(path: str | Path) -> Any:
         if path.stat().st_size > MOST_BYTES:
             raise ConfigError(f"{path} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read")
         text = path.read_text(encoding="utf-8")
-        _check_levels(text)
+        _check_levels(path, text)
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
@@ -113,13 +113,14 @@ def read_value(text: str) -> Any:
         raise ConfigError(f"{text!r} is not YAML; quote what is text") from error
 
 
-def _check_levels(text: str) -> None:
+def _check_levels(path: Path, text: str) -> None:
     """Refuses what is nested so deep that reading it, which goes a level deeper by a call, would end the process."""
     level = 0
     for event in yaml.parse(text, _Loader):
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if level > MOST_LEVELS:
-            raise ConstructorError(None, None, f"nested more than {MOST_LEVELS} levels deep", event.start_mark)
+            line = event.start_mark.line + 1 if event.start_mark else "unknown"
+            raise ConfigError(f"{path}, line {line}: nested more than {MOST_LEVELS} levels deep")
 
 
 def _check_keys(node: yaml.Node, sizes: dict[int, int], above: tuple[yaml.Node, ...] = ()) -> int:

@@ -40,8 +40,8 @@ class Workers:
         if code is not None and code < 0:
             how = f"died ({signal.Signals(-code).name})"
         self._death = WorkerError(
-            f"the process of sub-env {number} {how}: what it printed before says why; SIGKILL is most often the system's, "
-            "which was out of memory"
+            f"the process of sub-env {number} {how}: what it printed before says why; SIGKILL is most often the "
+            "system's, which was out of memory"
         )
         return self._death
 

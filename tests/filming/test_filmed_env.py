@@ -523,3 +523,18 @@ def test_gymnasiums_checker_is_content() -> None:
 def test_the_examples_run(module: Any) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0 and results.failed == 0
+
+
+def test_an_endless_episode_is_filmed_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mvr_wrappers.filming.filmed_env.LONGEST", 20)
+    env = FilmedEnv(TinyEnv(max_steps=10**9), clip={"length": 8, "stride": 4, "frames": 2, "image_size": 16})
+    env.reset(seed=0)
+    for _ in range(65):
+        env.step(np.zeros(2))
+        assert env._recorder is not None and len(env._recorder) <= 20
+    env.reset()
+    starts = [clip.start for clip in env.pop_clips()]
+    assert starts == [
+        s for first in (0, 20, 40) for s in (first, first + 4, first + 8, first + 12)
+    ]  # the rest is short
+    env.close()

@@ -54,13 +54,14 @@ def test_stable_baselines3(how: str, capfd: pytest.CaptureFixture[str]) -> None:
         env.reset()
     env.close()
     assert time.monotonic() - began < 5
-    assert not any(process.is_alive() for process in env.venv.unwrapped.processes)
+    sub_envs = env.venv.unwrapped
+    assert isinstance(sub_envs, SubprocVecEnv) and not any(process.is_alive() for process in sub_envs.processes)
     env.close()  # as it may be, twice
 
 
 def test_gymnasium() -> None:
     env = vector("exits")
-    with pytest.raises(WorkerError, match="sub-env 1 died .exit code 3"):
+    with pytest.raises(WorkerError, match=r"sub-env 1 died .exit code 3"):
         play(env)
     began = time.monotonic()
     env.close()
@@ -82,7 +83,7 @@ def test_killed_between_steps(kind: Callable[[str], Any]) -> None:
     process = (env.venv if kind is vec_env else env.env).unwrapped.processes[1]
     os.kill(process.pid, signal.SIGKILL)
     process.join(5)
-    with pytest.raises(WorkerError, match="sub-env 1 died .SIGKILL"):
+    with pytest.raises(WorkerError, match=r"sub-env 1 died .SIGKILL"):
         play(env, 2)
     env.close()
 

@@ -78,8 +78,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
         patch.setattr("tests.support.killed_run.resume", lambda path, progress: RunDirectory(path))
         run = run_killed(tiny_config(tmp_path, hyperparameters=EVERY), [203], monkeypatch)
     copy = RunDirectory(Path(shutil.copytree(run.path, tmp_path / "copy")))
-    damage(run, 192, "agent.pt")
-    with pytest.warns(UserWarning, match="192 is damaged: agent.pt has another checksum.*going on from .*128"):
+    damage(run, 192, "agent.npz")
+    with pytest.warns(UserWarning, match="192 is damaged: agent.npz has another checksum.*going on from .*128"):
         resume(run.path, progress=False)
     assert_same(whole, run)
     damage(copy, 192, "manifest.json")
