@@ -75,7 +75,7 @@ def test_arrays_that_are_missing_or_not_finite(saved: Path, tmp_path: Path) -> N
 def test_bombs(saved: Path, tmp_path: Path) -> None:
     header, arrays = read_arrays(saved)
     path = tmp_path / "compressed.npz"
-    np.savez_compressed(path, header=np.array(json.dumps(header)), zeros=np.zeros(10_000_000), **arrays)
+    np.savez_compressed(path, header=np.array(json.dumps(header)), zeros=np.zeros(10_000_000), **arrays)  # type: ignore[arg-type]  # typed as flags
     with pytest.raises(EngineError, match="its parts are compressed"):
         load(path)
     claims = tmp_path / "claims.npz"
