@@ -171,8 +171,12 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
         Raises:
             NonFiniteError: the observation or the reward is NaN or infinite.
+            EnvError: the env returns what no env may: a reward that is no number, infos that are no dict, or
+                observations of another size.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
+        if not isinstance(reward, SupportsFloat) or np.ndim(reward) or not isinstance(info, dict):
+            raise EnvError(f"step of {self.env} returned the reward {reward!r} and the info {type(info).__name__}")
         self._step += 1
         self.last_state = self._checked_state(observation, float(reward))
         if self._recorder is not None:
@@ -292,6 +296,11 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
+        if len(state) != self.state_dim:
+            raise EnvError(
+                f"a state of {len(state)} numbers at step {self._step}, where there were {self.state_dim}: relevance "
+                "is learned on states of one size"
+            )
         if math.isfinite(reward) and np.isfinite(state).all():
             return state
         if self._recorder is not None:
