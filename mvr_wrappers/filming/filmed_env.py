@@ -175,7 +175,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 observations of another size.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if not isinstance(reward, SupportsFloat) or np.ndim(reward) or not isinstance(info, dict):
+        paid: Any = reward
+        if not isinstance(paid, SupportsFloat) or np.ndim(paid) or not isinstance(info, dict):
             raise EnvError(f"step of {self.env} returned the reward {reward!r} and the info {type(info).__name__}")
         self._step += 1
         self.last_state = self._checked_state(observation, float(reward))
