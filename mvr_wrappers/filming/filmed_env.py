@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import gymnasium as gym
 import numpy as np
@@ -175,8 +175,7 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 observations of another size.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
-        paid: Any = reward
-        if not isinstance(paid, SupportsFloat) or np.ndim(paid) or not isinstance(info, dict):
+        if not isinstance(reward, SupportsFloat) or np.ndim(cast(Any, reward)) or not isinstance(info, dict):
             raise EnvError(f"step of {self.env} returned the reward {reward!r} and the info {type(info).__name__}")
         self._step += 1
         self.last_state = self._checked_state(observation, float(reward))
