@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 from mvr_wrappers.errors import WorkerError
+
+CLOSE_SECONDS = 4.0
+"""How long closing waits for processes that were killed."""
 
 
 class Workers:
@@ -51,9 +55,11 @@ class Workers:
             with contextlib.suppress(WorkerError):  # it died since it was asked last, and is not needed any more
                 self._close(*args, **kwargs)
                 return
-        for process, pipe in zip(self._env.processes, self._pipes, strict=True):
+        until = time.monotonic() + CLOSE_SECONDS
+        for process in self._env.processes:
             process.kill()
-            process.join(1.0)
+        for process, pipe in zip(self._env.processes, self._pipes, strict=True):
+            process.join(max(0.0, until - time.monotonic()))
             pipe.close()
         self._env.closed = True
 
