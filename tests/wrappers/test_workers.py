@@ -55,7 +55,10 @@ def test_stable_baselines3(how: str, capfd: pytest.CaptureFixture[str]) -> None:
     env.close()
     assert time.monotonic() - began < 5
     sub_envs = env.venv.unwrapped
-    assert isinstance(sub_envs, SubprocVecEnv) and not any(process.is_alive() for process in sub_envs.processes)
+    assert isinstance(sub_envs, SubprocVecEnv)
+    for process in sub_envs.processes:  # killed; on a busy machine that is known a while later
+        process.join(30)
+        assert not process.is_alive()
     env.close()  # as it may be, twice
 
 
