@@ -43,8 +43,7 @@ class KillAt(BaseCallback):
         return True
 
 
-def sac() -> BaseAlgorithm:
-    venv = VecNormalize(make_vec_env("tiny", n_envs=2, seed=3, env_kwargs=TINY))
+def small_sac(venv: VecEnv, **options: Any) -> SAC:
     return SAC(
         *("MlpPolicy", venv),
         seed=3,
@@ -52,12 +51,16 @@ def sac() -> BaseAlgorithm:
         train_freq=4,
         batch_size=16,
         buffer_size=200,
-        use_sde=True,
         policy_kwargs={"net_arch": [8]},
         replay_buffer_class=RelabelReplayBuffer,
-        replay_buffer_kwargs={"n_steps": 3},
         device="cpu",
+        **options,
     )
+
+
+def sac() -> BaseAlgorithm:
+    venv = VecNormalize(make_vec_env("tiny", n_envs=2, seed=3, env_kwargs=TINY))
+    return small_sac(venv, use_sde=True, replay_buffer_kwargs={"n_steps": 3})
 
 
 def ppo() -> BaseAlgorithm:
@@ -71,17 +74,7 @@ def several_prompts() -> BaseAlgorithm:
     prompts = ["a ball rolling to the red pillar", "a ball lying still"]
     options: dict[str, Any] = {"schedule": {"score_every": 20, "update_every": 40}, "relevance": {"max_steps": 5}}
     both = MultiViewVLMRewardVecEnv(films.venv, prompts, scorer=FakeScorer(), seed=3, device="cpu", **options)
-    return SAC(
-        *("MlpPolicy", both),
-        seed=3,
-        learning_starts=32,
-        train_freq=4,
-        batch_size=16,
-        buffer_size=200,
-        policy_kwargs={"net_arch": [8]},
-        replay_buffer_class=RelabelReplayBuffer,
-        device="cpu",
-    )
+    return small_sac(both)
 
 
 def single_wrappers() -> BaseAlgorithm:
