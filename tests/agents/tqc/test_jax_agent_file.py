@@ -58,7 +58,7 @@ def test_an_agent_comes_back_whole(options: dict[str, Any], tmp_path: Path) -> N
     for name in ("num_timesteps", "train_freq", "policy_kwargs", "gamma", "losses", "target_entropy"):
         assert vars(loaded)[name] == vars(model)[name], name
     assert loaded.lr_schedule(0.5) == model.lr_schedule(0.5)
-    assert loaded.learn(20, reset_num_timesteps=False).num_timesteps == model.num_timesteps + 20
+    assert loaded.learn(20, reset_num_timesteps=False).num_timesteps >= model.num_timesteps + 20  # whole rollouts
 
 
 def test_what_is_left_out_is_asked_for_where_it_is_needed(tmp_path: Path) -> None:
