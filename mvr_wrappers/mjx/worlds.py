@@ -49,7 +49,7 @@ class ShapedWorlds:
     Example::
 
         worlds = ShapedWorlds(env, engine, film=4)
-        state = jax.jit(worlds.reset)(jax.random.split(key, 1024))
+        state = jax.jit(worlds.reset)(jax.random.split(key, 1024))  # key: jax.random.PRNGKey(0)
         for _ in range(chunks):
             state, records = rollout(state)  # jitted: scans worlds.step, returns worlds.record(state) of each step
             state = worlds.advance(state, records)
@@ -107,7 +107,7 @@ class ShapedWorlds:
         snapshot = state.info["mvr"]
         inner = state.replace(info={key: value for key, value in state.info.items() if key not in _OWN})
         # Behind the barrier the simulation is compiled as it would be without us: to the same bits.
-        after = jax.lax.optimization_barrier(_explained(self.env.step, inner, action))
+        after = jax.lax.optimization_barrier(_explained(self.env.step, inner, action))  # type: ignore[no-untyped-call]
         with jax.default_matmul_precision("float32"):
             shaping = snapshot.shape(self._states(state), xp=jnp).astype(after.reward.dtype)
         shaped = after.replace(reward=after.reward + shaping)

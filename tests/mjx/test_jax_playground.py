@@ -38,7 +38,7 @@ def test_cartpole_is_shaped_from_its_films() -> None:
 
             return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), T))
 
-        state = jax.jit(worlds.reset)(jax.random.split(jax.random.key(0), N))
+        state = jax.jit(worlds.reset)(jax.random.split(jax.random.PRNGKey(0), N))
         state, (records, rewards, task_rewards) = chunk(state)
         np.testing.assert_array_equal(rewards, task_rewards)
         assert np.asarray(records.first).sum() == 2
