@@ -21,6 +21,7 @@ EXTRAS = {
     "flax": "jax",
     "optax": "jax",
     "transformers": "transformers",
+    "optuna": "tune",
     "wandb": "wandb",
 }
 """Import name -> the extra of this distribution that installs it."""

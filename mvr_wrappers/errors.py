@@ -32,6 +32,10 @@ class EnvError(MVRError, TypeError):
     """The environment is of a kind that cannot be filmed or shaped."""
 
 
+class WorkerError(MVRError, RuntimeError):
+    """The sub-process of a sub-env died."""
+
+
 class FilmingError(MVRError, RuntimeError):
     """A frame could not be rendered, most often because no OpenGL back end starts."""
 

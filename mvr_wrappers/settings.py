@@ -5,7 +5,6 @@ Defaults are this package's; the `paper` preset of registry.yaml holds the publi
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import dataclass
 from numbers import Real
@@ -20,6 +19,8 @@ if sys.version_info >= (3, 12):  # pydantic reads TypedDicts of older Pythons on
     from typing import TypedDict
 else:
     from typing_extensions import TypedDict
+
+_FLOAT32 = 3.4e38  # the largest number, or nearly
 
 __all__ = [
     "AgentSettings",
@@ -42,9 +43,9 @@ def checked_weight(weight: object) -> float:
     """Returns w, the weight of the VLM reward, if it can be one.
 
     Raises:
-        ConfigError: it is no finite number of at least 0.
+        ConfigError: it is no number of at least 0, or past float32, which rewards are computed in.
     """
-    if isinstance(weight, bool) or not (isinstance(weight, Real) and 0 <= float(weight) < math.inf):
+    if isinstance(weight, bool) or not (isinstance(weight, Real) and 0 <= float(weight) < _FLOAT32):
         raise ConfigError(f"weight is {weight!r}; give a finite number, at least 0 (the paper uses 0.01, 0.1 and 0.5)")
     return float(weight)
 

@@ -177,7 +177,8 @@ def killed(path: Path, whole: RunDirectory, moment: float, preamble: str = "") -
 def terminated(path: Path, whole: RunDirectory, moment: float) -> Outcome:
     """SIGTERM at a moment."""
     run, output, code = breaking(path, moment, signal.SIGTERM)
-    if code != 0 or (not run.finished.is_file() and f"mvr train --resume {run.path}" not in output):
+    over = run.finished.is_file()  # then the signal met a process that had nothing more to save
+    if not over and (code != 0 or f"mvr train --resume {run.path}" not in output):
         return Outcome(f"ended with {code}: {output.splitlines()[-1]}")
     return resumed(run, whole, "--exact")
 

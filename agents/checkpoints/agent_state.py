@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from mvr_agents.checkpoints.durable import written_whole
+from mvr_agents.encoding import decoded, encoded
+from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -25,15 +26,15 @@ WINDOWS = ("ep_info_buffer", "ep_success_buffer")
 
 def write_parameters(path: Path, agent: BaseAlgorithm) -> None:
     """Writes networks, optimisers and single tensors such as the entropy coefficient."""
-    parameters = agent.get_parameters()
-    tensors = {name: attrgetter(name)(agent).detach().cpu() for name in agent._get_torch_save_params()[1]}
-    with written_whole(path) as stream:
-        torch.save({"parameters": parameters, "tensors": tensors}, stream)
+    arrays: dict[str, NDArray[Any]] = {}
+    tensors = {name: attrgetter(name)(agent) for name in agent._get_torch_save_params()[1]}
+    words = encoded({"parameters": dict(agent.get_parameters()), "tensors": tensors}, arrays)
+    write_arrays(path, words, arrays)
 
 
 def read_parameters(path: Path, agent: BaseAlgorithm) -> None:
-    """Gives an agent of the same networks what `write_parameters` wrote; nothing is unpickled but tensors."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    """Gives an agent of the same networks what `write_parameters` wrote."""
+    saved = decoded(*read_arrays(path))
     agent.set_parameters(saved["parameters"], exact_match=True, device=agent.device)
     for name, tensor in saved["tensors"].items():
         attrgetter(name)(agent).data = tensor.to(agent.device)

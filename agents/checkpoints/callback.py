@@ -21,7 +21,7 @@ from mvr_agents.checkpoints.shapers import engine_groups, shapers_of
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.wrappers.relabelling import FollowsEngine
 
-AGENT, COLUMNS = "agent.pt", "columns.npz"
+AGENT, COLUMNS = "agent.npz", "columns.npz"
 
 
 class Part(Protocol):

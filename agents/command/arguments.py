@@ -44,6 +44,7 @@ class EvalArgs:
         seed: episode i starts from seed + i; without it, from the initial states that training evaluated on.
         video: film the first episode from all views, to RUN/episode.mp4.
         device: of the agent: auto, cpu, cuda, cuda:N.
+        trust: load an agent of sb3-tqc, whose file is a pickle that can execute code: only of people you trust.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -51,6 +52,7 @@ class EvalArgs:
     seed: int | None = None
     video: bool = False
     device: str = "auto"
+    trust: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class PlayArgs:
         seed: episode i starts from seed + i; without it, from the initial states that training evaluated on.
         speed: of the env's own pace; 2 is twice as fast.
         device: of the agent: auto, cpu, cuda, cuda:N.
+        trust: load an agent of sb3-tqc, whose file is a pickle that can execute code: only of people you trust.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -70,6 +73,7 @@ class PlayArgs:
     seed: int | None = None
     speed: float = 1.0
     device: str = "auto"
+    trust: bool = False
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
@@ -91,6 +95,7 @@ class FilmArgs:
         quality: "full" renders shadows, reflections and multisampling; "fast" does not.
         seed: of the episode and of the random policy.
         outputs: where OUTPUTS/<task>/film/ is written.
+        trust: load an agent of sb3-tqc, whose file is a pickle that can execute code: only of people you trust.
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
@@ -100,6 +105,7 @@ class FilmArgs:
     quality: Literal["fast", "full"] = "fast"
     seed: int = 0
     outputs: Path = Path("outputs")
+    trust: bool = False
 
 
 @documented(ScorerSettings)

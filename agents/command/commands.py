@@ -33,7 +33,7 @@ def evaluate(args: EvalArgs) -> int:
     from mvr_agents.runs.saved_engine import saved_engine
     from mvr_agents.runs.saved_run import SavedRun
 
-    run = SavedRun.open(args.run, args.device)
+    run = SavedRun.open(args.run, args.device, trust=args.trust)
     seed = run.seed if args.seed is None else args.seed
     with progress("playing", args.episodes) as tick:
         result = run.evaluate(args.episodes, seed, tick)
@@ -69,6 +69,7 @@ def film(args: FilmArgs) -> int:
             quality=args.quality,
             seed=args.seed,
             engine=engine,
+            trust=args.trust,
         )
     say_files(*paths)
     return 0

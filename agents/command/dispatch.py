@@ -17,6 +17,7 @@ from mvr_agents.command.report import ReportArgs, report
 from mvr_agents.command.runs import RunsArgs, runs
 from mvr_agents.command.score import score
 from mvr_agents.command.sweep import SweepArgs, sweep
+from mvr_agents.command.tune import TuneArgs, tune
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.config_file import read_config
 from mvr_wrappers.errors import ConfigError
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "film": (args.FilmArgs, commands.film),
     "score": (args.ScoreArgs, score),
     "sweep": (SweepArgs, sweep),
+    "tune": (TuneArgs, tune),
     "runs": (RunsArgs, runs),
     "report": (ReportArgs, report),
     "download": (args.DownloadArgs, commands.download),

@@ -20,7 +20,7 @@ def play(args: PlayArgs) -> int:
     from mvr_wrappers.envs.task_env import make_task_env
 
     viewer.check_screen(args.run)
-    run = SavedRun.open(args.run, args.device)
+    run = SavedRun.open(args.run, args.device, trust=args.trust)
     with closing(make_task_env(run.spec)) as env, saved_engine(run.directory) as engine:
         viewer.play(
             env,

@@ -64,7 +64,7 @@ class SweepArgs:
 
 def sweep(args: SweepArgs) -> int:
     """Runs what is not finished, and says what came of it."""
-    at_once = _cores() if args.jobs is None else args.jobs
+    at_once = cores() if args.jobs is None else args.jobs
     if at_once < 1:
         raise ConfigError(f"jobs is {at_once}; give at least 1")
     jobs = jobs_of(_planned(args))
@@ -94,9 +94,8 @@ def _change(word: str) -> tuple[str, list[Any]]:
 
 def _run(jobs: Sequence[Job], at_once: int) -> int:
     from mvr_agents.runs.interrupt import stop_on_signal
-    from mvr_agents.runs.provenance import gpu_names
 
-    gpus = _gpus(len(gpu_names()))
+    gpus = gpus_here()
     with stop_on_signal() as stop, shown(console, say, at_once) as show:
         launch(jobs, at_once, stop=lambda: bool(stop), show=show, gpus=gpus, notify=say)
     say(summary(jobs))
@@ -112,8 +111,16 @@ def _run(jobs: Sequence[Job], at_once: int) -> int:
     return FAILED if failed else 0
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus_here() -> list[str]:
+    """Returns the names of the GPUs that this process may use."""
+    from mvr_agents.runs.provenance import gpu_names
+
+    return _gpus(len(gpu_names()))
 
 
 def _gpus(count: int) -> list[str]:

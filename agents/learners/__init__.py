@@ -46,8 +46,14 @@ class LearnerModule(Protocol):
         """
         ...
 
-    def load(self, path: Path, device: str) -> OffPolicyAlgorithm:
-        """Returns the agent saved at `path`."""
+    def load(self, path: Path, device: str, *, trust: bool = False) -> OffPolicyAlgorithm:
+        """Returns the agent saved at `path`, without its replay buffer.
+
+        Args:
+            path: the file.
+            device: auto, cpu, cuda, cuda:N.
+            trust: take a file whose loading can execute code; a ConfigError says where that is needed.
+        """
         ...
 
     def losses(self, agent: OffPolicyAlgorithm) -> Mapping[str, float]:

@@ -50,11 +50,13 @@ def make(
     )
 
 
-def load(path: Path, device: str = "auto") -> TQC:
-    """Returns the agent saved at `path`, without its replay buffer."""
+def load(path: Path, device: str = "auto", *, trust: bool = False) -> TQC:
+    """Returns the agent saved at `path`, see `LearnerModule.load`."""
+    if not trust:
+        return TQC.load(path, device=device)
     # Classes are pickled by the place of their module: these are found wherever they lay when the file was written.
     classes = {"policy_class": TQCPolicy, "replay_buffer_class": DeviceReplayBuffer}
-    return TQC.load(path, device=device, custom_objects=classes)
+    return TQC.load(path, device=device, custom_objects=classes, trust=True)
 
 
 def losses(agent: OffPolicyAlgorithm) -> Mapping[str, float]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mvr_agents.extras import require
+from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.scorers.devices import resolve_device
 from mvr_wrappers.settings import AgentSettings
 
@@ -90,8 +91,17 @@ def make(
     return agent
 
 
-def load(path: Path, device: str = "auto") -> ReportingTQC:
-    """Returns the agent saved at `path`, without its replay buffer."""
+def load(path: Path, device: str = "auto", *, trust: bool = False) -> ReportingTQC:
+    """Returns the agent saved at `path`, see `LearnerModule.load`.
+
+    Raises:
+        ConfigError: without `trust`: the file is a pickle.
+    """
+    if not trust:
+        raise ConfigError(
+            f"{path} is a pickle of Stable-Baselines3, which can execute code when it is loaded: if you trust who "
+            "wrote it, add --trust (in Python trust=True)"
+        )
     agent: ReportingTQC = ReportingTQC.load(path, device=resolve_device(device))
     return agent
 

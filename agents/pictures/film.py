@@ -31,6 +31,7 @@ def film_task(
     quality: Literal["fast", "full"] = "fast",
     seed: int = 0,
     engine: RewardEngine | None = None,
+    trust: bool = False,
 ) -> tuple[Path, ...]:
     """Films one episode from all views of the task's rig.
 
@@ -43,6 +44,7 @@ def film_task(
         quality: as of `Renderer`.
         seed: of the episode and of a random policy.
         engine: whose state relevance is drawn under the views of a GIF beside the video; None makes none.
+        trust: as of `make_policy`.
 
     Returns:
         The video, the filmstrip and, with an engine, the GIF.
@@ -55,7 +57,7 @@ def film_task(
     require("filming a task", "av")
     env = make_task_env(spec)
     name = policy if isinstance(policy, str) else "policy"
-    acting = make_policy(policy, spec, env, seed) if isinstance(policy, str) else policy
+    acting = make_policy(policy, spec, env, seed, trust=trust) if isinstance(policy, str) else policy
     episode = film_episode(env, acting, spec.rig, size=size, quality=quality, every=every, seed=seed)
     labels = [view_label(camera) for camera in rig_of(spec, env).views]
     fps = env.metadata.get("render_fps", DEFAULT_FPS)

@@ -36,6 +36,12 @@ class Evaluations:
     successes: NDArray[np.bool_] | None
     last_successes: NDArray[np.bool_] | None
 
+    def first(self, count: int) -> Evaluations:
+        """Returns the first evaluations alone."""
+        names = ("steps", "seconds", "returns", "lengths", "successes", "last_successes")
+        columns = (getattr(self, name) for name in names)
+        return Evaluations(*(None if column is None else column[:count] for column in columns))  # type: ignore[arg-type]
+
 
 class EvaluationsWriter:
     """Keeps the evaluations of a run; the file is written whole at each, so that a run that dies leaves what it had.

@@ -9,6 +9,9 @@ from pathlib import Path
 from mvr_wrappers.errors import ConfigError
 from mvr_wrappers.parsing import parse
 
+FORMAT = 1
+"""Of the file. Raise it where a key gets another name or meaning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -26,7 +29,7 @@ class Finished:
 def write_finished(path: Path, finished: Finished) -> None:
     """Writes the file; an interrupted write leaves none."""
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(json.dumps(asdict(finished)) + "\n", encoding="utf-8")
+    draft.write_text(json.dumps({"format": FORMAT} | asdict(finished)) + "\n", encoding="utf-8")
     draft.replace(path)
 
 
@@ -42,4 +45,7 @@ def read_finished(path: Path) -> Finished:
         raise ConfigError(f"there is no {path}: that run is not finished; wait for it, or train it again") from error
     except ValueError as error:
         raise ConfigError(f"{path} is no JSON; delete the folder and train that run again") from error
+    version = document.pop("format", 1) if isinstance(document, dict) else 1
+    if version != FORMAT:
+        raise ConfigError(f"{path} has format {version}, and this version reads {FORMAT}; update mvr-wrappers")
     return parse(Finished, document, str(path))

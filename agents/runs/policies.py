@@ -58,7 +58,9 @@ def scripted_policy(spec: TaskSpec) -> Policy:
     return act
 
 
-def make_policy(name: str, spec: TaskSpec, env: gym.Env[Any, Any], seed: int, device: str = "auto") -> Policy:
+def make_policy(
+    name: str, spec: TaskSpec, env: gym.Env[Any, Any], seed: int, device: str = "auto", *, trust: bool = False
+) -> Policy:
     """Returns the policy that a user names.
 
     Args:
@@ -67,6 +69,7 @@ def make_policy(name: str, spec: TaskSpec, env: gym.Env[Any, Any], seed: int, de
         env: an env of that task.
         seed: of the random policy.
         device: of a trained agent.
+        trust: take an agent whose loading can execute code, see `LearnerModule.load`.
 
     Raises:
         ConfigError: no such policy for this task, or the directory holds no run, or one of a task of other spaces.
@@ -77,8 +80,6 @@ def make_policy(name: str, spec: TaskSpec, env: gym.Env[Any, Any], seed: int, de
         return scripted_policy(spec)
     if not Path(name).exists():
         raise ConfigError(f"there is no policy {name!r}; give random, scripted, or a directory that `mvr train` wrote")
-    run = SavedRun.open(name, device)
-    for what in ("action", "observation"):
-        if getattr(run.agent, f"{what}_space") != getattr(env, f"{what}_space"):
-            raise ConfigError(f"{name} was trained on {run.spec.name}, whose {what}s are not those of {spec.name}")
+    run = SavedRun.open(name, device, trust=trust)
+    run.check_spaces(env)
     return run.policy

@@ -6,19 +6,22 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mvr_agents.learners import learner
 from mvr_agents.runs.config import TrainConfig
 from mvr_agents.runs.eval_envs import EvalEnvs
 from mvr_agents.runs.evaluate import Evaluation, Policy, agent_policy, evaluate
 from mvr_agents.runs.run_dir import RunDirectory
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.errors import ConfigError, MVRError
 from mvr_wrappers.tasks.registry import TaskSpec
 
 if TYPE_CHECKING:
+    import gymnasium as gym
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError, EOFError, AssertionError)
+"""What a file that is no agent of its learner makes Stable-Baselines3 raise, if it is to be trusted."""
 EVALUATION_SEED = 10_000
 """Added to a run's seed: evaluation episodes start where no training episode was seeded to start."""
 
@@ -40,12 +43,13 @@ class SavedRun:
     agent: OffPolicyAlgorithm
 
     @classmethod
-    def open(cls, path: str | Path, device: str = "auto") -> Self:
+    def open(cls, path: str | Path, device: str = "auto", *, trust: bool = False) -> Self:
         """Loads a run.
 
         Args:
             path: a run directory.
             device: where the agent computes.
+            trust: take an agent whose loading can execute code, see `LearnerModule.load`.
 
         Raises:
             ConfigError: no run directory, a malformed config.yaml, or no agent in it.
@@ -54,7 +58,16 @@ class SavedRun:
         config = directory.read_config()
         if not directory.model.is_file():
             raise ConfigError(f"{directory.path} has no {directory.model.name}: the run ended before; train again")
-        return cls(directory, config, config.task_spec(), learner(config.agent).load(directory.model, device))
+        try:
+            agent = learner(config.agent).load(directory.model, device, trust=trust)
+        except UNREADABLE as error:
+            if isinstance(error, MVRError):
+                raise
+            raise ConfigError(
+                f"{directory.model} is damaged, or no agent of the learner {config.agent} "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        return cls(directory, config, config.task_spec(), agent)
 
     @property
     def policy(self) -> Policy:
@@ -66,6 +79,18 @@ class SavedRun:
         """Seed of the first initial state that training evaluated on."""
         return self.config.seed + EVALUATION_SEED
 
+    def check_spaces(self, env: gym.Env[Any, Any]) -> None:
+        """Makes sure that the agent can act in an env.
+
+        Raises:
+            ConfigError: its observations or actions are others.
+        """
+        for what in ("action", "observation"):
+            if getattr(self.agent, f"{what}_space") != getattr(env, f"{what}_space"):
+                raise ConfigError(
+                    f"{self.directory.path} was trained on {self.spec.name}, and its {what}s are not those of {env}"
+                )
+
     def evaluate(self, episodes: int, seed: int | None = None, tick: Callable[[], object] = lambda: None) -> Evaluation:
         """Plays whole episodes on the task's own reward, in as many envs as training's evaluations.
 
@@ -73,6 +98,10 @@ class SavedRun:
             episodes: how many.
             seed: see `evaluate`; None is the seed of training's evaluations.
             tick: see `evaluate`.
+
+        Raises:
+            ConfigError: the task's spaces are not those of the agent.
         """
         with closing(EvalEnvs(self.spec)) as envs:
+            self.check_spaces(envs[0])
             return evaluate(envs, self.policy, episodes, self.seed if seed is None else seed, tick)

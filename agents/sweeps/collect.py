@@ -18,7 +18,18 @@ from mvr_agents.runs.run_dir import RunDirectory
 from mvr_agents.sweeps.statistics import Array
 from mvr_wrappers.errors import ConfigError
 
-FREE = {"task", "seed", "outputs", "run_dir", "device", "agent_device", "threads", "subproc", "track"}
+FREE = {
+    "task",
+    "seed",
+    "outputs",
+    "run_dir",
+    "device",
+    "agent_device",
+    "threads",
+    "subproc",
+    "track",
+    "checkpoint_replay",
+}
 """What may differ within an arm."""
 
 

@@ -130,7 +130,7 @@ def _look_after(job: Job, *, stopping: bool) -> None:
     """Takes note of a process that has ended."""
     if job.state != "running" or _process(job).poll() is None:
         return
-    _close(job)
+    close(job)
     if job.trial.run.finished.is_file():
         job.state = "finished"
     elif stopping:
@@ -145,10 +145,17 @@ def _fill(jobs: Sequence[Job], at_once: int, gpus: Sequence[str], worker: Sequen
     waiting = [job for job in jobs if job.state == "waiting"]
     for job, slot in zip(waiting, free, strict=False):
         job.slot = slot
-        _start(job, gpus[slot % len(gpus)] if len(gpus) > 1 else None, worker)
+        start(job, gpus[slot % len(gpus)] if len(gpus) > 1 else None, worker)
 
 
-def _start(job: Job, gpu: str | None, worker: Sequence[str]) -> None:
+def start(job: Job, gpu: str | None, worker: Sequence[str]) -> None:
+    """Starts the process of a job, from its latest checkpoint if there is one.
+
+    Args:
+        job: it becomes "running".
+        gpu: name of the only GPU that it sees; None leaves it all there are.
+        worker: command to which the words of `mvr` are added.
+    """
     if goes_on(job.trial):
         words = ["train", "--resume", str(job.trial.run.path)]
     else:
@@ -169,7 +176,8 @@ def _start(job: Job, gpu: str | None, worker: Sequence[str]) -> None:
     job.state, job.attempts, job.began = "running", job.attempts + 1, time.monotonic()
 
 
-def _close(job: Job) -> None:
+def close(job: Job) -> None:
+    """Lets go of a process that has ended."""
     process = _process(job)
     if process.stdin is not None:
         process.stdin.close()
@@ -183,8 +191,15 @@ def _ended(jobs: Sequence[Job]) -> Iterator[None]:
         yield
     finally:
         for job in _running(jobs):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(_process(job).pid, signal.SIGKILL)
-            _process(job).wait()
-            _close(job)
+            end(job)
             job.state = "stopped"
+
+
+def end(job: Job) -> None:
+    """Ends the process of a job, if it has one, and those that it started."""
+    if job.process is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(job.process.pid, signal.SIGKILL)
+    job.process.wait()
+    close(job)

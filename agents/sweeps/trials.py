@@ -71,7 +71,8 @@ def crossed(arms: Iterable[Arm], changes: Mapping[str, Sequence[Any]]) -> tuple[
         shaped = arm.options.get("shaping", True)
         count = {name: values for name, values in changes.items() if shaped or _first(name) not in _SHAPING_ONLY}
         made.extend(
-            _changed(arm, dict(zip(count, values, strict=True))) for values in itertools.product(*count.values())
+            changed(arm, dict(zip(count, values, strict=True)), "--set")
+            for values in itertools.product(*count.values())
         )
     return tuple(made)
 
@@ -80,14 +81,24 @@ def _first(name: str) -> str:
     return name.replace("-", "_").split(".")[0]
 
 
-def _changed(arm: Arm, values: Mapping[str, Any]) -> Arm:
+def changed(arm: Arm, values: Mapping[str, Any], where: str) -> Arm:
+    """Returns an arm with other options, named after them.
+
+    Args:
+        arm: to change.
+        values: option of `mvr train`, parts joined by points -> value.
+        where: the place they stand at, for errors.
+
+    Raises:
+        ConfigError: no such option.
+    """
     options, name = arm.options, arm.name
     for option, value in values.items():
         first, *below = option.replace("-", "_").split(".")
         inner = value
         for part in reversed(below):
             inner = {part: inner}
-        options = merged_layers(options, as_overrides({first: inner}, "--set"))
+        options = merged_layers(options, as_overrides({first: inner}, where))
         name += f"-{option}=" + re.sub(r"[^\w.+-]+", "_", str(value)).strip("_")
     options = dict(options)
     return Arm(name, options.pop("preset", arm.preset), options)

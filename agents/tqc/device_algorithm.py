@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -14,13 +15,16 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
 
+from mvr_agents.tqc.agent_file import fill_in, is_pickled, read_agent, write_agent
 from mvr_agents.tqc.arguments import check_finite, check_loaded
 from mvr_agents.tqc.collector import Collector
 from mvr_agents.tqc.outcome import TrainOutcome, mean_losses
 from mvr_agents.tqc.policy import TQCPolicy
 from mvr_agents.tqc.relabel import engine_of
 from mvr_agents.tqc.replay import DeviceReplayBuffer
+from mvr_wrappers.errors import ConfigError
 
 
 class DeviceOffPolicyAlgorithm(OffPolicyAlgorithm):
@@ -129,10 +133,76 @@ class DeviceOffPolicyAlgorithm(OffPolicyAlgorithm):
         self._settle()
         return super().get_parameters()
 
-    def save(self, path: str | Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> None:
-        """Saves everything but the replay buffer, see `BaseAlgorithm.save`."""
+    def save(  # type: ignore[override]  # not to a stream
+        self, path: str | Path, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None
+    ) -> None:
+        """Saves everything but the replay buffer, as arrays and JSON; see `BaseAlgorithm.save`.
+
+        What cannot be written so, such as a learning rate that is a function of yours, is left out, and asked for again
+        by `load` where it is needed.
+        """
         self._settle()
-        super().save(path, *args, **kwargs)
+        left = {*self._excluded_save_params(), *(exclude or ())} - {*(include or ())}
+        data = {name: value for name, value in self.__dict__.items() if name not in left}
+        write_agent(path, data, self.get_parameters())
+
+    @classmethod
+    def load(  # type: ignore[override]  # as above
+        cls,
+        path: str | Path,
+        env: GymEnv | None = None,
+        device: str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = True,
+        *,
+        trust: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes an agent of a saved one, see `BaseAlgorithm.load`; nothing of the file is executed.
+
+        Args:
+            path: the file.
+            env: what it is to go on with; None is enough to predict.
+            device: JAX device in the words of PyTorch.
+            custom_objects: attributes in place of those saved, and those that `save` had to leave out.
+            print_system_info: print the versions of what is installed.
+            force_reset: reset the env before it learns.
+            trust: also take a file of Stable-Baselines3's own format, as older versions of this package wrote it, which
+                is unpickled, and so can execute whatever its author wrote into it.
+            kwargs: other attributes to change.
+
+        Raises:
+            ConfigError: no such file, a damaged one, one that has to be trusted, or one from which something was left
+                out that is needed.
+        """
+        if print_system_info:
+            get_system_info()
+        if is_pickled(path):
+            if not trust:
+                raise ConfigError(
+                    f"{path} is a pickle of Stable-Baselines3, which can execute code when it is loaded: if you trust "
+                    "who wrote it, add --trust (in Python trust=True)"
+                )
+            return super().load(path, env, device, custom_objects, force_reset=force_reset, **kwargs)
+        data, parameters = read_agent(path)
+        data |= custom_objects or {}
+        if "policy_kwargs" in kwargs and kwargs["policy_kwargs"] != data["policy_kwargs"]:
+            raise ConfigError(f"policy_kwargs are {data['policy_kwargs']} in {path}, not {kwargs['policy_kwargs']}")
+        data |= kwargs
+        if env is not None:
+            env = cls._wrap_env(env, data["verbose"])
+            check_for_correct_spaces(env, data["observation_space"], data["action_space"])
+            data["n_envs"] = env.num_envs
+            data["_last_obs"] = None if force_reset else data["_last_obs"]
+        fill_in(data, path, needed=env is not None)
+        model = cls(policy=data["policy_class"], env=env, device=device, _init_setup_model=False)  # type: ignore[call-arg]
+        model.__dict__.update(data)
+        model._setup_model()
+        model.set_parameters(parameters, exact_match=True)  # type: ignore[arg-type]  # SB3 types what torch.load returns
+        if model.use_sde:
+            model.policy.reset_noise()
+        return model
 
     def load_replay_buffer(self, path: str | Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """Loads what `save_replay_buffer` wrote.

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import Clip
-from mvr_wrappers.engine.arrays_file import read_arrays, write_arrays
+from mvr_wrappers.engine.arrays_file import write_arrays
 from mvr_wrappers.engine.clock import Clock
+from mvr_wrappers.engine.engine_file import FORMAT, damage_told, read_engine
 from mvr_wrappers.engine.fade import Fade
 from mvr_wrappers.engine.gallery import Gallery
 from mvr_wrappers.engine.pool import ClipPool
@@ -42,7 +43,6 @@ from mvr_wrappers.settings import Method
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.tasks.registry import get_task
 
-FORMAT = 3  # of the files `save` writes
 FREE = frozenset({"device", "mode", "weights", "compile"})  # options that `restore` does not compare
 
 _NOT_FOR_CHILDREN = (
@@ -303,16 +303,17 @@ class RewardEngine:
             EngineError: not a file that `save` wrote, or one of another version of its format, or with a scorer of your
                 own that was not given.
         """
-        header, arrays = read_arrays(path)
-        _check_format(path, header.get("format"))
-        if scorer is None and header["options"]["scorer"] not in scorer_names():
-            name = header["options"]["scorer"]
+        header, arrays = read_engine(path)
+        name = header["options"].get("scorer")
+        if scorer is None and name not in scorer_names():
             raise EngineError(
                 f"{path} was saved with a scorer {name!r} of your own; give RewardEngine.load(scorer=...)"
             )
         changes = {"scorer": scorer, "device": device, "mode": mode}
-        engine = cls(**header["options"] | {key: value for key, value in changes.items() if value is not None})
-        engine._take_over(header, arrays)
+        given = {key: value for key, value in changes.items() if value is not None}
+        with damage_told(path):
+            engine = cls(**header["options"] | given)
+            engine._take_over(header, arrays)
         return engine
 
     def restore(self, path: str | Path) -> None:
@@ -320,16 +321,16 @@ class RewardEngine:
 
         Raises:
             EngineError: not a file that `save` wrote, or one of another version of its format, or of an engine with
-                other options; nothing was changed.
+                other options.
         """
-        header, arrays = read_arrays(path)
-        _check_format(path, header.get("format"))
+        header, arrays = read_engine(path)
         for name, value in json.loads(json.dumps(self.options)).items():
             saved = header["options"].get(name)
             if name not in FREE and saved != value:
                 raise EngineError(f"{path} is of an engine with {name} {saved}, and here it is {value}")
         self._runner.wait()
-        self._take_over(header, arrays)
+        with damage_told(path):
+            self._take_over(header, arrays)
 
     def _take_over(self, header: dict[str, Any], arrays: Arrays) -> None:
         self._clock = Clock(**header["clock"])
@@ -360,25 +361,3 @@ class RewardEngine:
             raise EngineError("this RewardEngine was closed; make a new one, or RewardEngine.load(path) a saved one")
         if os.getpid() != self._process:
             raise EngineError(_NOT_FOR_CHILDREN)
-
-
-def prompt_of(path: str | Path) -> str:
-    """Returns the prompt of the engine that was saved at `path`.
-
-    Raises:
-        EngineError: not a file that `RewardEngine.save` wrote, or one of another version of its format.
-    """
-    header, _ = read_arrays(path)
-    _check_format(path, header.get("format"))
-    return str(header["options"]["prompt"])
-
-
-def _check_format(path: str | Path, found: Any) -> None:
-    """Refuses a file of another format than this version writes."""
-    if found == FORMAT:
-        return
-    if isinstance(found, int) and found < FORMAT:
-        what = "an older version wrote it: train anew, or load it with the version of this package that wrote it"
-    else:
-        what = "update the package"
-    raise EngineError(f"{path} has format {found}, this version reads {FORMAT}; {what}")

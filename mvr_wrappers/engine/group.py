@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-from mvr_wrappers.engine.engine import RewardEngine, prompt_of
+from mvr_wrappers.engine.engine import RewardEngine
+from mvr_wrappers.engine.engine_file import prompt_of
 from mvr_wrappers.errors import ConfigError, EngineError
 from mvr_wrappers.prompts import checked_prompt
 from mvr_wrappers.scorers import Scorer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from mvr_wrappers.arrays import Arrays, group, nested
 from mvr_wrappers.clips import Clip, ScoredClip
 from mvr_wrappers.engine.gallery import Gallery
-from mvr_wrappers.errors import ConfigError
+from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.scorers.base import Scorer
@@ -25,6 +26,8 @@ from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
 from mvr_wrappers.stopwatch import Stopwatch
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mvr_wrappers.relevance.trainer import RelevanceTrainer
@@ -163,16 +166,20 @@ class RewardModel:
         return changed
 
     def update(self) -> bool:
-        """Trains the relevance model and publishes a new snapshot; leaves the old one while clips are too few.
+        """Trains the relevance model and publishes a new snapshot.
+
+        The old one stays while clips are too few, and where training diverges or what was learned would shape with NaN
+        or infinity: the log says so.
 
         Returns:
             Whether it did.
         """
         updating = Stopwatch()
         report = updating.time(functools.partial(self._trainer.update, self._dataset))
-        if report.skipped:
+        if report.diverged:
+            _log.warning("the relevance update diverged after %d steps: the weights before it are kept", report.steps)
+        if report.skipped or report.diverged or not updating.time(self._publish_own):
             return False
-        updating.time(self._publish_own)
         self._publishes = True
         self.metrics = replace(
             self.metrics,
@@ -188,20 +195,25 @@ class RewardModel:
         )
         return True
 
-    def _publish_own(self) -> None:
-        """Publishes the reward of the model and the reference set as they are."""
+    def _publish_own(self) -> bool:
+        """Publishes the reward of the model and the reference set as they are; returns whether it is a finite one."""
         model = self._trainer.model
         assert model is not None  # an update has made it
         relevances = self._reference.relevances(model)
-        self.snapshot = RewardSnapshot.build(
-            model.net(),
-            relevances,
-            tau=self._tau,
-            weight=self._weight,
-            reward=self._reward,
-            version=self.snapshot.version + 1,
-        )
+        try:
+            self.snapshot = RewardSnapshot.build(
+                model.net(),
+                relevances,
+                tau=self._tau,
+                weight=self._weight,
+                reward=self._reward,
+                version=self.snapshot.version + 1,
+            )
+        except NonFiniteError as error:
+            _log.warning("the reward learned last is not published, the one before stays: %s", error)
+            return False
         self.metrics = replace(self.metrics, reference_relevance=float(relevances.mean()))
+        return True
 
     def publish(self, snapshot: RewardSnapshot) -> None:
         """Takes over a snapshot as the next version.

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 
 from mvr_wrappers.errors import EngineError
+
+CLOSE_SECONDS = 4.0
+"""How long `JobRunner.close` waits for a job under way."""
+
+_Jobs = SimpleQueue[tuple[Callable[[], None], Future[None]] | None]
+
+_log = logging.getLogger(__name__)
 
 
 class JobRunner:
     """Runs jobs where they are started ("sync") or in one thread of its own ("async").
 
-    The thread is started by the first job and joined by `close`, at the latest when the interpreter exits. A runner
-    that nobody holds any more takes its thread along, provided that the jobs do not hold the runner.
+    The thread is started by the first job and ends with `close`, or with a runner that nobody holds any more, provided
+    that the jobs do not hold the runner. It is a daemon: a job that never ends keeps nobody from leaving.
 
     Args:
         threaded: run jobs in the thread.
@@ -20,9 +31,11 @@ class JobRunner:
 
     def __init__(self, threaded: bool) -> None:
         self._threaded = threaded
-        self._thread: ThreadPoolExecutor | None = None
+        self._jobs: _Jobs = SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._job: Future[None] | None = None
         self._raised = False
+        weakref.finalize(self, self._jobs.put, None)
 
     def idle(self) -> bool:
         """Says whether a job may be started; never waits.
@@ -41,8 +54,10 @@ class JobRunner:
             job()
             return
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="mvr-engine")
-        self._job = self._thread.submit(job)
+            self._thread = threading.Thread(target=_serve, args=(self._jobs,), name="mvr-engine", daemon=True)
+            self._thread.start()
+        self._job = Future()
+        self._jobs.put((job, self._job))
 
     def wait(self) -> None:
         """Waits for the job under way, and raises as `idle` does."""
@@ -55,9 +70,16 @@ class JobRunner:
             self._job.exception()
 
     def close(self) -> None:
-        """Waits for the job under way and ends the thread; raises the last job's error unless it was raised before."""
+        """Ends the thread after the job under way; raises the last job's error unless it was raised before.
+
+        A job that takes longer than `CLOSE_SECONDS` is left behind, with a warning in the log.
+        """
+        self._jobs.put(None)
         if self._thread is not None:
-            self._thread.shutdown(wait=True)
+            self._thread.join(CLOSE_SECONDS)
+            if self._thread.is_alive():
+                _log.warning("the engine's thread is still at work, most likely in the scorer; it is left behind")
+                return
         if not self._raised:
             self._raise_if_failed()
 
@@ -69,3 +91,16 @@ class JobRunner:
                 f"the reward engine's worker thread failed with {error!r}; fix the cause, shown above, and go on from "
                 "the last engine saved"
             ) from error
+
+
+def _serve(jobs: _Jobs) -> None:
+    """Does jobs until it is handed None."""
+    while (next_ := jobs.get()) is not None:
+        job, done = next_
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001 - also an exit: whoever asks for the outcome hears of it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        del next_, job, done  # a job holds an engine's model: not until the next one comes

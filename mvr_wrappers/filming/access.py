@@ -46,6 +46,8 @@ def as_state_fn(space: gym.Space[Any], state_fn: StateFn | None) -> StateFn:
     Raises:
         EnvError: the observations are no vectors and `state_fn` is missing.
     """
+    if state_fn is not None and not callable(state_fn):
+        raise EnvError(f"state_fn is {state_fn!r}; give a function from an observation to a state vector (D,)")
     if state_fn is None and not (isinstance(space, gym.spaces.Box) and len(space.shape) == 1):
         raise EnvError(
             f"observations in {space} are no vectors, so relevance cannot be learned on them. Give state_fn=, a "

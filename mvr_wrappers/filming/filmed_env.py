@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import gymnasium as gym
 import numpy as np
@@ -27,6 +27,9 @@ from mvr_wrappers.settings import ClipSettings, merge
 from mvr_wrappers.stopwatch import Stopwatch
 
 DEFAULT_IMAGE_SIZE = 224
+LONGEST = (
+    5_000  # states recorded at a time, which bounds the memory of an endless episode; or one clip, if it is longer
+)
 EPISODES = 2**32  # of one env: `Clip.episode` is its number times this, plus its count of episodes
 
 
@@ -36,8 +39,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     While a chosen episode runs only physics states are recorded. When it ends, or is cut short by `reset`, its clips
     wait until `pop_clips` takes them, while their frames are rendered in a thread beside the episodes that follow:
     `Clip.frames` waits for them. (With GLFW and CGL, which want one thread, they are rendered before the episode's
-    last step returns.) `close` drops an unfinished episode. A chosen episode shorter than a clip is made up for by the
-    next one.
+    last step returns.) An episode of more than 5,000 states is filmed in stretches of so many. `close` drops an
+    unfinished episode. A chosen episode shorter than a clip is made up for by the next one.
 
     Args:
         env: any env whose `unwrapped` has MuJoCo's `model` and `data`, or dm_control's `physics`; else give
@@ -168,14 +171,18 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
         Raises:
             NonFiniteError: the observation or the reward is NaN or infinite.
+            EnvError: the env returns what no env may: a reward that is no number, infos that are no dict, or
+                observations of another size.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
+        if not isinstance(reward, SupportsFloat) or np.ndim(cast(Any, reward)) or not isinstance(info, dict):
+            raise EnvError(f"step of {self.env} returned the reward {reward!r} and the info {type(info).__name__}")
         self._step += 1
         self.last_state = self._checked_state(observation, float(reward))
         if self._recorder is not None:
             self._record(self._recorder, self.last_state)
             if terminated or truncated:
-                if len(self._recorder) < self.clip.length and not self._warned:
+                if len(self._recorder) < self.clip.length and self._began == 0 and not self._warned:
                     self._warn_too_short(f"an episode ended after {self._step} steps")
                 self._finish()
         return observation, reward, terminated, truncated, info
@@ -250,9 +257,9 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._recorder.start(data, state)
 
     def _record(self, recorder: Recorder, state: NDArray[np.float32]) -> None:
-        """Records the state after a step; another model during an episode begins a new recording."""
+        """Records the state after a step; another model during an episode, or a full recording, begins a new one."""
         model, data = simulation(self.env, self._get_mujoco)
-        if model is recorder.model:
+        if model is recorder.model and len(recorder) < max(LONGEST, self.clip.length):
             recorder.append(data, state)
             return
         self._finish()
@@ -265,7 +272,8 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             return
         starts = clip_starts(len(recorder), self.clip.length, self.clip.stride)
         if not starts:
-            self._schedule.missed(self.episode_prompt)
+            if self._began == 0:  # else something came of the episode before
+                self._schedule.missed(self.episode_prompt)
             return
         views = self._next_views()
         filmed = np.add.outer(starts, frame_indices(self.clip.length, self.clip.frames, self.clip.frame_at))
@@ -288,6 +296,11 @@ class FilmedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _checked_state(self, observation: Any, reward: float) -> NDArray[np.float32]:
         state = self._to_state(observation)
+        if len(state) != self.state_dim:
+            raise EnvError(
+                f"a state of {len(state)} numbers at step {self._step}, where there were {self.state_dim}: relevance "
+                "is learned on states of one size"
+            )
         if math.isfinite(reward) and np.isfinite(state).all():
             return state
         if self._recorder is not None:

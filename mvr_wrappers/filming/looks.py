@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import mujoco
 
@@ -25,12 +26,18 @@ class Looks:
         model: a copy of it, made now; `restore` changes it.
     """
 
-    __slots__ = ("_changes", "_fields", "model")
+    __slots__ = ("_changes", "_fields", "_live", "model")
 
     def __init__(self, live: mujoco.MjModel) -> None:
         self.model = copy.copy(live)
-        self._fields = _fields(live)
+        self._live, self._fields = live, _fields(live)
         self._changes: list[tuple[int, bytes]] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Looks:
+        """Copies an env amid an episode: the copy watches the model of the copy."""
+        new = Looks(copy.deepcopy(self._live, memo))
+        new.model, new._changes = copy.copy(self.model), list(self._changes)
+        return new
 
     def watch(self, time: int) -> None:
         """Remembers how the model looks from state number `time` on, if that is new."""

@@ -188,7 +188,10 @@ class ClipDataset:
         self._next = int(arrays["next"])
         self._moments.load_state_dict(group(arrays, "moments"))
         self._view_means.load_state_dict(group(arrays, "view_means"))
-        self._train.refill(group(arrays, "train"))
+        train = group(arrays, "train")
+        if train and (train.keys() != set(ROWS) or len({len(rows) for rows in train.values()}) != 1):
+            raise ValueError(f"clips need as many of each of {', '.join(ROWS)}; there are {', '.join(train)}")
+        self._train.refill(train)
         self._held.load_state_dict(group(arrays, "held"))
 
     def _batch(

@@ -28,6 +28,7 @@ class UpdateReport:
         steps: optimiser steps taken; 0 when the update was skipped.
         n_clips: clips in the dataset.
         skipped: why nothing was trained; empty when it was.
+        diverged: whether weights became NaN or infinite; then those before the update are left.
         stopped_early: whether the held-out loss stopped it; else it took `max_steps`.
         matching_loss: of the objective, mean over the last epoch's steps; in nats where that is "matching".
         representation_loss: the same of that loss.
@@ -41,6 +42,7 @@ class UpdateReport:
     steps: int
     n_clips: int
     skipped: str = ""
+    diverged: bool = False
     stopped_early: bool = False
     matching_loss: float = math.nan
     representation_loss: float = math.nan
@@ -69,10 +71,14 @@ class _Watch:
     def __init__(self, model: RelevanceModel, loss: float, keep: str) -> None:
         self._model, self._keep, self._best = model, keep, loss
         self.stale = 0  # epochs since the loss was lowest
-        self.weights = _copy(model)
+        self.diverged = False
+        self.weights = self._before = _copy(model)
 
     def see(self, loss: float) -> None:
         """Takes note of the loss after an epoch."""
+        if not _is_finite(self._model):
+            self.diverged, self.weights = True, self._before
+            return
         better = loss < self._best
         self._best, self.stale = min(loss, self._best), 0 if better else self.stale + 1
         if better or self._keep == "last":
@@ -167,8 +173,11 @@ class RelevanceTrainer:
             ):
                 epoch = min(settings.steps_per_epoch, settings.max_steps - steps)
                 last = self._train_epoch(model, trained, optimiser, dataset, epoch)
-                steps, self.total_steps = steps + epoch, self.total_steps + epoch
+                steps += epoch
                 watch.see(self._evaluate(model, held_out, held_pairs)[0])
+                if watch.diverged:
+                    return UpdateReport(steps, len(dataset), diverged=True)
+                self.total_steps += epoch
         finally:  # an error too leaves weights that can be saved
             model.load_state_dict(watch.weights)
         after, accuracy = self._evaluate(model, held_out, held_pairs)
@@ -250,6 +259,10 @@ def _follow(average: RelevanceModel, model: RelevanceModel, keep: float) -> None
     """Moves a running average of weights towards those of `model`; equals them where `keep` is 0."""
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
         mean.lerp_(weight, 1.0 - keep)
+
+
+def _is_finite(model: RelevanceModel) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
 
 
 def _copy(model: RelevanceModel) -> dict[str, Tensor]:

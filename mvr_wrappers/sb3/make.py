@@ -20,6 +20,7 @@ from mvr_wrappers.option_docs import documented
 from mvr_wrappers.options import EnvSettings
 from mvr_wrappers.sb3.vec_env import MultiViewVLMRewardVecEnv
 from mvr_wrappers.tasks.base_envs import renders
+from mvr_wrappers.wrappers.workers import guard_workers
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -119,6 +120,8 @@ def make_vec_env(
     makers = zip(plan.makers(count, None if group is None else group.first), numbers, strict=True)
     thunks: list[Callable[[], AnyEnv]] = [functools.partial(monitored, make, number) for make, number in makers]
     venv: VecEnv = (vec_env_cls or DummyVecEnv)(thunks, **(vec_env_kwargs or {}))
+    if isinstance(venv, SubprocVecEnv):
+        guard_workers(venv, "remotes", "close")
     for what in ("observation", "action"):
         require_one_space(venv.get_attr(f"{what}_space"), what)
     venv.seed(seed)

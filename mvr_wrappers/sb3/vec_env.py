@@ -22,6 +22,7 @@ from mvr_wrappers.wrappers.shaped import ShapedByEngines
 from mvr_wrappers.wrappers.shaper import TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
 from mvr_wrappers.wrappers.task_info import add_success
+from mvr_wrappers.wrappers.workers import guard_workers
 
 Infos = list[dict[str, Any]]
 
@@ -77,11 +78,13 @@ class MultiViewVLMRewardVecEnv(ShapedByEngines, VecEnvWrapper):
         if unwrap_vec_normalize(venv) is not None:
             raise EnvError("relevance is learned on states as they are: wrap VecNormalize around this, not inside")
         self._all = np.ones(venv.num_envs, np.bool_)
+        self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
+        if self._remote:
+            guard_workers(venv.unwrapped, "remotes", "close")
         require_filmed(venv, venv.env_method)
         self._read = StateReader(venv.observation_space, state_fn)
         self._read.require_sizes(venv.get_attr("state_dim"))
         self._shaper = TransitionShaper(self._per_env, venv.num_envs)
-        self._remote = isinstance(venv.unwrapped, SubprocVecEnv)
         self._number_envs(venv.num_envs)
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:

@@ -18,9 +18,18 @@ def embed_videos(scorer: Scorer, frames: NDArray[np.uint8]) -> NDArray[np.float3
     """Embeds videos and checks what comes back: uint8 (B, F, H, W, 3) -> float32 (B, E), unit rows.
 
     Raises:
-        ScorerError: it is no array of finite floats (B, E) with rows of length 1.
+        ScorerError: it is no array of finite floats (B, E) with rows of length 1, or there is no memory for it.
     """
-    return _checked(scorer, scorer.embed_video(frames), len(frames), "embed_video")
+    try:
+        rows = scorer.embed_video(frames)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # NumPy's, and torch's on a CPU
+            raise ScorerError(
+                f"the scorer {scorer.name} has no memory for {len(frames)} videos of shape {frames.shape[1:]}: film "
+                "fewer clips at a time (schedule.max_clips), or smaller ones (clip.image_size)"
+            ) from error
+        raise
+    return _checked(scorer, rows, len(frames), "embed_video")
 
 
 def embed_prompts(scorer: Scorer, prompts: Sequence[str]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,24 +54,42 @@ _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 _PLACEHOLDER = re.compile(r"{(\w*)}")
+MOST_BYTES, MOST_LEVELS, MOST_VALUES, MOST_TASKS = 1_000_000, 50, 100_000, 10_000
+"""Of a YAML file: its size, how deep it is nested, its values where each alias counts as what it stands for; and the
+tasks that one key with placeholders stands for. Beyond, a small file could take all memory and time."""
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+def as_path(path: object) -> Path:
+    """Returns the path of a file.
+
+    Raises:
+        ConfigError: it is neither text nor a path.
+    """
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"a file is given by its path, not by {path!r}")
+    return Path(path)
 
 
 def read_yaml(path: str | Path) -> Any:
     """Reads one YAML document.
 
     Raises:
-        ConfigError: no such file, not UTF-8, or not YAML (with the line); a key that stands twice or is not text.
+        ConfigError: no such file, not UTF-8, or not YAML (with the line); a key that stands twice or is not text; or it
+            is larger than `MOST_BYTES`, `MOST_LEVELS` or `MOST_VALUES`.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
-        with path.open(encoding="utf-8") as stream:
-            loader = _Loader(stream)
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            _check_keys(node)
-            return loader.construct_document(node)
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"{path} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read")
+        text = path.read_text(encoding="utf-8")
+        _check_levels(path, text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_keys(node, {})
+        return loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
@@ -94,10 +113,31 @@ def read_value(text: str) -> Any:
         raise ConfigError(f"{text!r} is not YAML; quote what is text") from error
 
 
-def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
-    """Refuses keys that stand twice, of which YAML keeps the last, keys that are not text, and a node inside itself."""
+def _check_levels(path: Path, text: str) -> None:
+    """Refuses what is nested so deep that reading it, which goes a level deeper by a call, would end the process."""
+    level = 0
+    for event in yaml.parse(text, _Loader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > MOST_LEVELS:
+            line = event.start_mark.line + 1 if event.start_mark else "unknown"
+            raise ConfigError(f"{path}, line {line}: nested more than {MOST_LEVELS} levels deep")
+
+
+def _check_keys(node: yaml.Node, sizes: dict[int, int], above: tuple[yaml.Node, ...] = ()) -> int:
+    """Refuses keys that stand twice, of which YAML keeps the last, keys that are not text, and a node inside itself.
+
+    Args:
+        node: what is checked, and all that it holds.
+        sizes: by the `id` of a node that was checked before, how many values it holds.
+        above: what holds the node.
+
+    Returns:
+        How many values it holds, each alias as many as what it stands for.
+    """
     if any(node is outer for outer in above):
         raise ConstructorError(None, None, "this value contains itself; remove the alias", node.start_mark)
+    if id(node) in sizes:
+        return sizes[id(node)]
     children = node.value if isinstance(node, yaml.SequenceNode) else []
     if isinstance(node, yaml.MappingNode):
         children = [value for _, value in node.value]
@@ -109,8 +149,12 @@ def _check_keys(node: yaml.Node, above: tuple[yaml.Node, ...] = ()) -> None:
             if key.value in seen:
                 raise ConstructorError(None, None, f"the key {key.value!r} stands twice; remove one", key.start_mark)
             seen.add(key.value)
-    for child in children:
-        _check_keys(child, (*above, node))
+    size = sizes[id(node)] = 1 + sum(_check_keys(child, sizes, (*above, node)) for child in children)
+    if size > MOST_VALUES:
+        raise ConstructorError(
+            None, None, f"more than {MOST_VALUES:,} values, each alias counted as what it stands for", node.start_mark
+        )
+    return size
 
 
 def read_task_file(path: str | Path) -> TaskFile:
@@ -119,8 +163,8 @@ def read_task_file(path: str | Path) -> TaskFile:
     Raises:
         ConfigError: naming the file, the key and what may stand there.
     """
-    path = Path(path)
     document = read_yaml(path)
+    path = Path(path)
     if not isinstance(document, dict):
         raise ConfigError(
             f"{path} holds no mapping; it needs the section tasks: or suites:, and may have {', '.join(SECTIONS[:-2])}"
@@ -154,6 +198,9 @@ def _one_by_one(tasks: dict[str, Layer], names: dict[str, Any], path: Path) -> d
             if placeholder not in names:
                 near = nearest(placeholder, names)
                 raise ConfigError(f"{path}: tasks.{key}: names has no {placeholder!r}; add it there. Nearest: {near}")
+        count = math.prod(len(names[placeholder]) for placeholder in placeholders)
+        if count > MOST_TASKS:
+            raise ConfigError(f"{path}: tasks.{key} stands for {count:,} tasks; at most {MOST_TASKS:,} are made")
         for values in itertools.product(*(names[placeholder] for placeholder in placeholders)):
             chosen = dict(zip(placeholders, values, strict=True))
             name = _PLACEHOLDER.sub(lambda found, chosen=chosen: chosen[found[1]], key)  # type: ignore[misc]

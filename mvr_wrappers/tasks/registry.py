@@ -30,7 +30,7 @@ import gymnasium as gym
 from mvr_wrappers.errors import ConfigError, UnknownNameError, nearest
 from mvr_wrappers.options import plain
 from mvr_wrappers.parsing import parse
-from mvr_wrappers.tasks.files import Layer, TaskFile, read_task_file
+from mvr_wrappers.tasks.files import Layer, TaskFile, as_path, read_task_file
 from mvr_wrappers.tasks.spec import MakeSpec, TaskSpec
 
 __all__ = [
@@ -103,6 +103,8 @@ def get_task(name: str, preset: str | None = None, **overrides: Any) -> TaskSpec
         UnknownNameError: no such task, preset or family; the nearest names are given.
         ConfigError: an unknown key or a value that cannot work.
     """
+    if not isinstance(preset, str | None):
+        raise ConfigError(f"preset is {preset!r}; give the name of one")
     path, _, short = name.removeprefix("mvr_wrappers:").rpartition(":")
     short = short.removeprefix(f"{NAMESPACE}/")
     file = read_task_file(path) if path else _registered.get(short, shipped_file())
@@ -123,7 +125,7 @@ def register_tasks(path: str | Path) -> dict[str, TaskSpec]:
     """Adds the tasks of a user's own file and registers `MVR/<task>` for each.
 
     The file has the form of the shipped registry.yaml, and its tasks and families may refer to the families and presets
-    found there. Registering the same definitions again changes nothing.
+    found there. Registering the same definitions again changes nothing. All of its tasks are registered, or none.
 
     Returns:
         The file's tasks by name.
@@ -131,18 +133,24 @@ def register_tasks(path: str | Path) -> dict[str, TaskSpec]:
     Raises:
         ConfigError: a malformed file, or a name that already stands for another task.
     """
-    path = Path(path).resolve()
+    path = as_path(path).resolve()
     specs, file = load_registry(path), read_task_file(path)
     for name, spec in specs.items():
         if name in BENCHMARKS:
             raise ConfigError(f"{path}: tasks.{name} is the name of a benchmark; choose another name")
         if name in task_names() and get_task(name) != spec:
             owner = _registered.get(name, shipped_file()).path
-            raise ConfigError(f"{path}: tasks.{name} is already defined otherwise by {owner}; choose another name")
-    for name in specs:
-        if name not in task_names():
+            mend = "the file was changed since: restart Python" if owner == path else "choose another name"
+            raise ConfigError(f"{path}: tasks.{name} is already defined otherwise by {owner}; {mend}")
+    new = [name for name in specs if name not in task_names()]
+    try:
+        for name in new:
             _register_id(name, reference=f"{path}:{name}")
-            _registered[name] = file
+    except ConfigError:
+        for name in new:  # all or none: the ids of before this call are not among them
+            gym.registry.pop(f"{NAMESPACE}/{name}", None)
+        raise
+    _registered.update(dict.fromkeys(new, file))
     return specs
 
 

@@ -150,6 +150,8 @@ def engine_group(
         raise ConfigError(f"engine= has settings of its own and would ignore {', '.join(ignored)}; leave them out")
     if isinstance(engine, EngineGroup):
         return engine
+    if not isinstance(engine, RewardEngine):
+        raise ConfigError(f"engine= is {engine!r}; give a RewardEngine or an EngineGroup")
     if prompt is not None and prompt != engine.prompt:
         raise ConfigError(f"engine= brings its own prompt, {engine.prompt!r}; leave out prompt={prompt!r}")
     return EngineGroup([engine], lent=True, closes_with_env=True)

@@ -25,6 +25,7 @@ from mvr_wrappers.wrappers.routing import EnginePerEnv, engine_group, own_prompt
 from mvr_wrappers.wrappers.shaped import ShapedByEngines
 from mvr_wrappers.wrappers.shaper import Rows, ShapedStep, TransitionShaper
 from mvr_wrappers.wrappers.states import StateReader
+from mvr_wrappers.wrappers.workers import guard_workers
 
 Infos = dict[str, Any]
 VectorStep = tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], Infos]
@@ -86,12 +87,14 @@ class MultiViewVLMRewardVectorWrapper(ShapedByEngines, VectorWrapper, RecordCons
         self._autoreset = env.metadata.get("autoreset_mode")
         if not isinstance(self._autoreset, AutoresetMode):
             raise EnvError(f'{env} does not say how it resets: metadata["autoreset_mode"] is {self._autoreset!r}')
+        self._remote = isinstance(env.unwrapped, AsyncVectorEnv)
+        if self._remote:
+            guard_workers(env.unwrapped, "parent_pipes", "close_extras")
         require_filmed(env, functools.partial(call, env))
         self._read = StateReader(env.single_observation_space, state_fn)
         self._read.require_sizes(call(env, "state_dim"))
         self._shaper = TransitionShaper(self._per_env, env.num_envs)
         self._ended = np.zeros(env.num_envs, np.bool_)
-        self._remote = isinstance(env.unwrapped, AsyncVectorEnv)
         self._number_envs(env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Infos]:

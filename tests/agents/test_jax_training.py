@@ -43,8 +43,8 @@ def test_it_is_the_default() -> None:
 
 def test_a_run_writes_everything(run: RunDirectory) -> None:
     assert run.path.parent.name == "jax-tqc"
-    assert {path.name for path in run.path.iterdir()} == {
-        *("config.yaml", "metrics.csv", "tensorboard", "model.zip", "engine.npz"),
+    assert {path.name for path in run.path.iterdir()} - {"code.diff"} == {
+        *("config.yaml", "metrics.csv", "tensorboard", "model.zip", "best.zip", "engine.npz"),
         *("curve.png", "filmstrip.png", "relevance.png", "episode.gif"),
         *("evaluations.npz", "finished.json"),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import doctest
 import json
 import re
@@ -523,3 +524,74 @@ def test_gymnasiums_checker_is_content() -> None:
 def test_the_examples_run(module: Any) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0 and results.failed == 0
+
+
+def test_an_endless_episode_is_filmed_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mvr_wrappers.filming.filmed_env.LONGEST", 20)
+    env = FilmedEnv(TinyEnv(max_steps=10**9), clip={"length": 8, "stride": 4, "frames": 2, "image_size": 16})
+    env.reset(seed=0)
+    for _ in range(65):
+        env.step(np.zeros(2))
+        assert env._recorder is not None and len(env._recorder) <= 20
+    env.reset()
+    starts = [clip.start for clip in env.pop_clips()]
+    assert starts == [
+        s for first in (0, 20, 40) for s in (first, first + 4, first + 8, first + 12)
+    ]  # the rest is short
+    env.close()
+
+
+class BrokenEnv(TinyEnv):
+    """Returns something odd at its fifth step."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        odd: dict[str, Any] = {"observation": np.zeros(5), "reward": None, "rewards": np.ones(1), "info": None}
+        if self._t < 5:
+            return observation, reward, terminated, truncated, info
+        observation = odd["observation"] if self._what == "observation" else observation
+        reward = odd[self._what] if self._what in ("reward", "rewards") else reward
+        return observation, reward, terminated, truncated, None if self._what == "info" else info
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("observation", "a state of 5 numbers at step 5, where there were 4"),
+        ("reward", "returned the reward None"),
+        ("rewards", "returned the reward array"),
+        ("info", "the info NoneType"),
+    ],
+)
+def test_what_no_env_may_return(what: str, message: str) -> None:
+    env = FilmedEnv(BrokenEnv(what))
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(np.zeros(2))
+    with pytest.raises(EnvError, match=message):
+        env.step(np.zeros(2))
+    env.close()
+
+
+def test_an_env_is_copied_amid_a_film() -> None:
+    env = FilmedEnv(TinyEnv(), clip={"length": 8, "stride": 8, "frames": 2, "image_size": 16})
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(np.ones(2))
+    other = copy.deepcopy(env)
+    for _ in range(4):
+        for each in (env, other):
+            each.step(np.ones(2))
+    for each in (env, other):
+        each.end_film()
+    ours, theirs = env.pop_clips(), other.pop_clips()
+    assert len(ours) == len(theirs) > 0
+    for mine, copied in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine.states, copied.states)
+        np.testing.assert_array_equal(mine.frames, copied.frames)
+    for each in (env, other):
+        each.close()

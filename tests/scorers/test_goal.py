@@ -12,6 +12,7 @@ import pytest
 import tests.support.tiny_task
 from mvr_agents import cli
 from mvr_agents.command import dispatch
+from mvr_agents.command.arguments import TrainArgs
 from mvr_agents.runs.config import TrainConfig
 from mvr_wrappers import MultiViewVLMRewardVectorWrapper, MultiViewVLMRewardWrapper, RewardEngine, get_task
 from mvr_wrappers.errors import ConfigError
@@ -143,6 +144,6 @@ def test_a_task_file_and_the_command_line_set_the_option(tmp_path: Path, monkeyp
     (tmp_path / "tasks.yaml").write_text(text)
     assert get_task(f"{tmp_path / 'tasks.yaml'}:still").alpha == 0.5
     seen: list[TrainConfig] = []
-    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainConfig, lambda config: seen.append(config) or 0))
+    monkeypatch.setitem(dispatch.COMMANDS, "train", (TrainArgs, lambda args: seen.append(args.train) or 0))
     assert cli.main(["train", "tiny", "--baseline-prompt", "a ball", "--alpha", "0.5"]) == 0
     assert (seen[0].task_spec().baseline_prompt, seen[0].task_spec().alpha) == ("a ball", 0.5)

@@ -80,6 +80,8 @@ def parameters(path: Path) -> dict[str, NDArray[Any]]:
     """Returns all tensors of a saved agent, optimisers included."""
     found: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(path) as archive:
+        if "header.npy" in archive.namelist():  # of the learner in JAX
+            return {name: array for name, array in read_arrays(path)[1].items() if not name.startswith("data/")}
         for name in archive.namelist():
             if name.endswith(".pth"):
                 with archive.open(name) as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,39 @@ def test_what_is_no_good_yaml_names_the_line(write: Any, text: str, line: int, p
     message = _message(write(text))
     assert f"line {line}: " in message
     assert problem in message
+
+
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+)
+MERGES = "a0: &a0 {k: v}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LAUGHS, "more than 100,000 values"),
+        (MERGES, "more than 100,000 values"),
+        ("[" * 100_000, "nested more than 50 levels deep"),
+        ("{a: " * 3_000, "nested more than 50 levels deep"),
+        ("x: " + "y" * 1_000_001, "at most 1,000,000 are read"),
+        (
+            f"names: {{a: &l [{', '.join(f'n{i}' for i in range(100))}], b: *l, c: *l, d: *l}}\n"
+            "tasks:\n  '{a}-{b}-{c}-{d}': {prompt: x}\n",
+            "tasks.{a}-{b}-{c}-{d} stands for 100,000,000 tasks; at most 10,000 are made",
+        ),
+    ],
+    ids=["laughs", "merges", "lists", "mappings", "large", "names"],
+)
+def test_a_small_file_cannot_take_all_time_and_memory(write: Any, text: str, expected: str) -> None:
+    began = time.process_time()
+    assert expected in _message(write(text))
+    assert time.process_time() - began < 10
+
+
+def test_aliases_may_be_used_often(write: Any) -> None:
+    path = write("a: &a {x: [1, 2]}\nb: [*a, *a, *a]\n")
+    assert read_yaml(path)["b"] == [{"x": [1, 2]}] * 3
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mvr_agents.checkpoints.folder import CheckpointFolder
 from mvr_agents.runs.metrics import read_metrics
@@ -31,6 +34,14 @@ def test_a_finished_run_keeps_no_checkpoints_and_is_not_resumed(whole: RunDirect
     assert whole.finished.is_file() and whole.best.is_file() and not whole.checkpoints.exists()
     with pytest.raises(ConfigError, match="nothing to resume"):
         resume(whole.path)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run that was killed at step 203, with two checkpoints."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.support.killed_run.resume", lambda path, progress: RunDirectory(path))
+        return run_killed(tiny_config(tmp_path_factory.mktemp("stopped"), hyperparameters=EVERY), [203], patch)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -66,7 +77,7 @@ def test_a_signal_stops_with_a_checkpoint(
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
-    whole: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: RunDirectory, stopped: RunDirectory, tmp_path: Path
 ) -> None:
     def damage(run: RunDirectory, step: int, name: str) -> None:
         path = run.checkpoints / f"step-{step:012d}" / name
@@ -74,12 +85,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("tests.support.killed_run.resume", lambda path, progress: RunDirectory(path))
-        run = run_killed(tiny_config(tmp_path, hyperparameters=EVERY), [203], monkeypatch)
+    run = RunDirectory(Path(shutil.copytree(stopped.path, tmp_path / "run")))
     copy = RunDirectory(Path(shutil.copytree(run.path, tmp_path / "copy")))
-    damage(run, 192, "agent.pt")
-    with pytest.warns(UserWarning, match="192 is damaged: agent.pt has another checksum.*going on from .*128"):
+    damage(run, 192, "agent.npz")
+    with pytest.warns(UserWarning, match="192 is damaged: agent.npz has another checksum.*going on from .*128"):
         resume(run.path, progress=False)
     assert_same(whole, run)
     damage(copy, 192, "manifest.json")
@@ -99,3 +108,22 @@ def test_without_the_replay_buffer_checkpoints_are_small(tmp_path: Path, monkeyp
     config = tiny_config(tmp_path, hyperparameters=EVERY, checkpoint_replay=False)
     run = run_killed(config, [203], monkeypatch)
     assert run.finished.is_file() and not list(run.path.rglob("rows-*.npz"))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_byte_of_a_checkpoint(stopped: RunDirectory, tmp_path: Path, data: st.DataObject) -> None:
+    """The one before is taken, or the reason is told; nothing else is raised, and nothing damaged is taken."""
+    copy = Path(shutil.copytree(stopped.checkpoints, tmp_path / "copy", dirs_exist_ok=True))
+    newest = sorted(copy.glob("step-*"))[-1]
+    files = sorted(path for path in newest.rglob("*") if path.is_file())
+    path = data.draw(st.sampled_from(files))
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = present(CheckpointFolder(copy).latest())
+    whole = present(CheckpointFolder(stopped.checkpoints).latest())
+    assert found.step < whole.step or (path.name == "manifest.json" and found.state == whole.state)
+    shutil.rmtree(copy)

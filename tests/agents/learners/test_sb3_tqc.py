@@ -39,7 +39,7 @@ def test_a_loaded_agent_acts_like_the_saved_one(tmp_path: Path) -> None:
     settings: Any = {**get_task("hammer-v3").agent, "buffer_size": 100, "net_arch": [8]}
     agent = sb3_tqc.make(venv, settings, seed=0, device="cpu")
     agent.save(tmp_path / "model.zip")
-    loaded = sb3_tqc.load(tmp_path / "model.zip", device="cpu")
+    loaded = sb3_tqc.load(tmp_path / "model.zip", device="cpu", trust=True)
     observation = venv.reset()
     expected, _ = agent.predict(observation, deterministic=True)
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
@@ -71,7 +71,7 @@ def test_the_entropy_coefficient_may_have_a_constant_learning_rate(tmp_path: Pat
     rates = [o.param_groups[0]["lr"] for o in (agent.ent_coef_optimizer, agent.actor.optimizer)]
     assert rates[0] == 2e-3 and rates[1] == pytest.approx(5e-5)
     agent.save(tmp_path / "model.zip")
-    assert sb3_tqc.load(tmp_path / "model.zip", device="cpu").ent_coef_lr == 2e-3
+    assert sb3_tqc.load(tmp_path / "model.zip", device="cpu", trust=True).ent_coef_lr == 2e-3
 
 
 def test_gsde_begins_as_the_settings_say() -> None:

@@ -123,8 +123,8 @@ def test_a_run_is_played_from_where_training_evaluated(
     window = FakeViewer()
     monkeypatch.setattr(viewer, "check_screen", lambda run: None)
     monkeypatch.setattr(viewer, "open_viewer", window.launch)
-    assert cli.main(["play", str(run.path), "--episodes", "1", "--speed", "1000", "--device", "cpu"]) == 0
-    result = SavedRun.open(run.path, "cpu").evaluate(1)
+    assert cli.main(["play", str(run.path), "--episodes", "1", "--speed", "1000", "--device", "cpu", "--trust"]) == 0
+    result = SavedRun.open(run.path, "cpu", trust=True).evaluate(1)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"task return {result.mean_return:,.1f} in 40 steps, ")
     assert len(window.figures) == 40
