@@ -12,18 +12,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from mvr_agents.tqc.storage import Storage
 from mvr_wrappers.engine.engine import RewardEngine
 from mvr_wrappers.engine.group import EngineGroup
+from mvr_wrappers.mjx import snapshots as _snapshots  # noqa: F401 - makes them arguments of compiled functions
 from mvr_wrappers.snapshot import RewardSnapshot
 
 Array = jax.Array
 
 STATES_AT_ONCE = {"cpu": 1_024, "gpu": 65_536}
 """Platform -> states evaluated at a time: a CPU keeps their activations in its cache, a GPU wants many."""
-
-# The numbers of a snapshot are arguments of a compiled function and its rule is not: a new one compiles nothing anew.
-jax.tree_util.register_dataclass(
-    RewardSnapshot, data_fields=["net", "table", "weight", "gamma", "bound", "version"], meta_fields=["rule"]
-)
-
 
 StateFn = Callable[[Array], Array]
 """One observation -> state vector (S,), in operations of jax.numpy."""
