@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mvr_wrappers.filming import FilmedEnv
     from mvr_wrappers.rigs import Camera, CameraRig
     from mvr_wrappers.scorers import load_scorer, register_scorer
+    from mvr_wrappers.scorers.pool import ScorerPool
     from mvr_wrappers.snapshot import RewardSnapshot
     from mvr_wrappers.tasks.registry import TaskSpec, get_task, load_registry, register_tasks
     from mvr_wrappers.wrappers.single import MultiViewVLMRewardWrapper
@@ -39,6 +40,7 @@ _HOMES = {
     "RewardEngine": "engine",
     "RewardSnapshot": "snapshot",
     "ScoredClip": "clips",
+    "ScorerPool": "scorers.pool",
     "TaskSpec": "tasks.registry",
     "get_task": "tasks.registry",
     "load_registry": "tasks.registry",
@@ -60,6 +62,7 @@ __all__ = [
     "RewardEngine",
     "RewardSnapshot",
     "ScoredClip",
+    "ScorerPool",
     "TaskSpec",
     "get_task",
     "load_registry",

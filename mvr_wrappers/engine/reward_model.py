@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from mvr_wrappers.errors import ConfigError, NonFiniteError
 from mvr_wrappers.relevance.dataset import ClipDataset
 from mvr_wrappers.relevance.reference import ReferenceSet
 from mvr_wrappers.scorers.base import Scorer
-from mvr_wrappers.scorers.checks import embed_videos
+from mvr_wrappers.scorers.checks import batches_ahead, submit_videos
 from mvr_wrappers.scorers.goal import Goal
 from mvr_wrappers.settings import RelevanceSettings, RewardSettings
 from mvr_wrappers.snapshot import RewardSnapshot
@@ -146,15 +147,19 @@ class RewardModel:
     def score(self, clips: Sequence[Clip]) -> bool:
         """Scores clips (psi of paper section 4.1) and keeps them for training; returns whether references changed.
 
-        Frames are put together batch by batch, so that memory is that of one batch. Waiting for frames that are still
-        being rendered is not a scorer's time.
+        Frames are put together batch by batch, so that memory is that of one batch, and of one more for each worker of
+        a `ParallelScorer`. Waiting for frames that are still being rendered is not a scorer's time.
         """
         scoring, embedded = Stopwatch(), []
+        under_way: deque[Callable[[], NDArray[np.float32]]] = deque()
         for batch in _batches(clips):
             if self._stopped.is_set():
                 return False
-            embedded.append(scoring.time(functools.partial(self._embed, batch)))
+            under_way.append(scoring.time(functools.partial(self._submit, batch)))
             del batch  # the next one is made before the name is bound again
+            if len(under_way) > batches_ahead(self._scorer()):
+                embedded.append(scoring.time(under_way.popleft()))
+        embedded += [scoring.time(rows) for rows in under_way]
         scores, changed = scoring.time(functools.partial(self._keep, clips, np.concatenate(embedded)))
         self.metrics = replace(
             self.metrics,
@@ -256,8 +261,8 @@ class RewardModel:
         self._publishes = bool(arrays["publishes"])
         self.metrics = RewardModelMetrics(**{name: array.item() for name, array in group(arrays, "metrics").items()})
 
-    def _embed(self, videos: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return embed_videos(self._scorer(), videos)
+    def _submit(self, videos: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        return submit_videos(self._scorer(), videos)
 
     def _keep(self, clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
         """Keeps clips with the embeddings of all their videos (R, E).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -37,6 +38,21 @@ class Scorer(Protocol):
 
     def embed_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds P sentences -> float32 (P, E), unit rows."""
+        ...
+
+
+@runtime_checkable
+class ParallelScorer(Scorer, Protocol):
+    """A scorer that embeds several batches of videos at a time, elsewhere.
+
+    Attributes:
+        workers: how many batches.
+    """
+
+    workers: int
+
+    def submit_video(self, frames: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
+        """Begins to embed videos and returns at once: uint8 (B, F, H, W, 3) -> the future of float32 (B, E)."""
         ...
 
 

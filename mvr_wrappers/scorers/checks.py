@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvr_wrappers.errors import ScorerError
-from mvr_wrappers.scorers.base import Scorer
+from mvr_wrappers.scorers.base import ParallelScorer, Scorer
 
 TOLERANCE = 0.01  # of the length of a row; encoders that normalise in half precision are off by 0.001
 
@@ -30,6 +30,24 @@ def embed_videos(scorer: Scorer, frames: NDArray[np.uint8]) -> NDArray[np.float3
             ) from error
         raise
     return _checked(scorer, rows, len(frames), "embed_video")
+
+
+def submit_videos(scorer: Scorer, frames: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+    """Begins to embed videos where the scorer is a `ParallelScorer`, and embeds them now where it is not.
+
+    Returns:
+        What waits for the rows and gives them, checked as `embed_videos` does: float32 (B, E).
+    """
+    if not isinstance(scorer, ParallelScorer):
+        rows = embed_videos(scorer, frames)
+        return lambda: rows
+    count, future = len(frames), scorer.submit_video(frames)
+    return lambda: _checked(scorer, future.result(), count, "submit_video")
+
+
+def batches_ahead(scorer: Scorer) -> int:
+    """Returns how many batches to submit before the rows of the first are waited for."""
+    return scorer.workers if isinstance(scorer, ParallelScorer) else 0
 
 
 def embed_prompts(scorer: Scorer, prompts: Sequence[str]) -> NDArray[np.float32]:
