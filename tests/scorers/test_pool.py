@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,9 +88,10 @@ def test_what_cannot_work_starts_no_process(pool: ScorerPool) -> None:
         ScorerPool("pokcet")
     with pytest.raises(ConfigError, match="pooling is not an option of the scorer pocket"):
         ScorerPool("pocket", pooling="mean")
-    for wrong in ({"workers": 0}, {"devices": []}, {"threads": 0}, {"retries": -1}):
+    wrongs: list[dict[str, Any]] = [{"workers": 0}, {"devices": []}, {"threads": 0}, {"retries": -1}]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match="needs a device, a worker and a thread"):
-            ScorerPool("pocket", **wrong)  # type: ignore[arg-type]
+            ScorerPool("pocket", **wrong)
     with pytest.raises(ConfigError, match="uint8 frames"):
         pool.submit_video(np.zeros((1, 2, 3), np.uint8))
     with pytest.raises(ConfigError, match="list of prompts"):
